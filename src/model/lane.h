@@ -1,0 +1,48 @@
+/* Lanes: classes of waiting work with the same requirements, and which of them a worker may take.
+ *
+ * A lane is (kind, isolation, architecture, tags). Matching is a pure function of a lane and a worker, the same
+ * for dispatch and for `why`. Any thread. */
+#ifndef SLIPWAY_MODEL_LANE_H
+#define SLIPWAY_MODEL_LANE_H
+
+#include <stdbool.h>
+
+#include "model/job.h"
+
+struct lane {
+	int64_t id;
+	enum job_kind kind;
+	enum isolation isolation;
+	const char *arch; /* "" = any */
+	const char *tags; /* sorted, joined by ","; "" = none */
+};
+
+enum worker_state {
+	WORKER_ACTIVE = 1,
+	WORKER_DRAINING = 2, /* finishes what it has, gets nothing new */
+	WORKER_DISABLED = 3,
+};
+const char *worker_state_name(enum worker_state s);
+int worker_state_parse(const char *name); /* -1: no such name */
+
+struct worker {
+	int64_t id;
+	const char *name, *machine, *boot_id, *session, *version;
+	const char *arch;	/* what it runs natively and in chroots */
+	unsigned isolations;	/* bit (1 << enum isolation) */
+	const char *tags;	/* sorted, joined by "," */
+	int slots;
+	enum worker_state state;
+	int failures;
+	int64_t beat_ms; /* last sign of life */
+	bool is_online;
+	int running; /* jobs it holds */
+};
+
+enum lane_misfit { LANE_FITS, LANE_STATE, LANE_OFFLINE, LANE_ISOLATION, LANE_ARCH, LANE_TAGS };
+/* The first thing that keeps the worker from the lane, or LANE_FITS. */
+enum lane_misfit lane_match(const struct lane *l, const struct worker *w);
+/* For a person: "has no isolation chroot". */
+const char *lane_misfit_text(enum lane_misfit m);
+
+#endif
