@@ -1,0 +1,74 @@
+/* The store: everything that is kept, behind transactions that share their cost.
+ *
+ * A store owns its database connections and their threads. Work comes as tasks. A write task runs inside a
+ * transaction, together with the other write tasks that arrived while the one before was being committed (group
+ * commit); each in a savepoint of its own, so that one that fails takes nothing of its neighbours along. done() is
+ * called after the commit, when what run() did is durable, or with the error that undid it. A read task sees
+ * everything that was durable when it began.
+ *
+ * On SQLite there is one thread and one connection that writes and checkpoints, and one that only reads; the data
+ * folder is locked against every other process. A task is the caller's memory and stays valid until done().
+ *
+ * Inside run() the aggregates are used: store/jobs.h, attempts.h, targets.h, workers.h, events.h, artifacts.h,
+ * check.h. They are called from run() only. Logs and blobs are files: store/logs.h, store/blobs.h; any thread. */
+#ifndef SLIPWAY_STORE_STORE_H
+#define SLIPWAY_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/job.h"
+
+struct store;
+struct tx;
+
+struct store_task {
+	int (*run)(struct tx *tx, struct store_task *t, struct err *e);
+	/* On a thread of the store; must be quick: hand over, wake, free. t->rc and t->err say how it went. */
+	void (*done)(struct store_task *t);
+	int rc;
+	struct err err;
+	struct store_task *next; /* the store's */
+};
+
+/* What a commit changed, told after it is durable, before the tasks' done(), on the writer's thread. */
+struct store_change {
+	int64_t job;
+	enum job_state from, to;
+	int64_t lane;
+	int64_t worker; /* id of the worker that holds or held it; 0 = none */
+	bool is_cancel_asked;
+};
+typedef void store_watch_fn(void *ctx, const struct store_change *changes, size_t n);
+
+struct store_options {
+	const char *data_dir; /* holds slipway.db, blobs/, logs/, lock */
+	const char *db_url;   /* NULL = sqlite in data_dir */
+	bool is_create;	      /* make what is absent; else it must be there */
+	store_watch_fn *watch;
+	void *ctx;
+};
+
+/* Opens, locks, checks and migrates. ERR_BUSY: another process has it; ERR_CORRUPT: damaged, or not ours;
+ * ERR_UNSUPPORTED: made by a newer version. In those cases nothing was changed. */
+int store_open(struct store **out, const struct store_options *o, struct err *e);
+/* Ends the tasks that are queued, checkpoints, unlocks. NULL is fine. */
+void store_close(struct store *s);
+
+/* Any thread. */
+void store_write(struct store *s, struct store_task *t);
+void store_read(struct store *s, struct store_task *t);
+/* The same, and wait for it; for mains and tests. Gives t->rc. */
+int store_write_wait(struct store *s, struct store_task *t);
+int store_read_wait(struct store *s, struct store_task *t);
+
+const char *store_data_dir(const struct store *s);
+/* The store's clock: wall time as it was when the store was opened, moved on by the boot clock; it never steps. */
+int64_t store_now_ms(const struct store *s);
+int64_t tx_now_ms(const struct tx *tx);
+/* The store a transaction belongs to. */
+struct store *tx_store(const struct tx *tx);
+
+#endif
