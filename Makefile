@@ -9,7 +9,7 @@ setup:
 	@tools/setup
 
 build/build.ninja: | setup
-	meson setup build --prefix=$(PREFIX)
+	meson setup build --prefix=$(PREFIX) -Dtests=false
 
 build/slipway: build/build.ninja setup FORCE
 	@ninja -C build
@@ -23,6 +23,9 @@ check: setup
 lint: setup
 	@tools/lint
 
+format: setup
+	@find src tests bench -name '*.[ch]' -exec clang-format -i {} +
+
 bench: build/slipway
 	@bench/run
 
@@ -34,4 +37,4 @@ clean:
 
 FORCE:
 
-.PHONY: all setup demo check lint bench install clean FORCE
+.PHONY: all setup demo check lint format bench install clean FORCE

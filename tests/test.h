@@ -11,13 +11,13 @@
 #include <cmocka.h>
 
 /* Leave the test; the reason is shown by the summary of `make check`. */
-#define SKIP(...)                             \
-	do {                                  \
+#define SKIP(...)                                 \
+	do {                                      \
 		printf("# skip: %s: ", __func__); \
-		printf(__VA_ARGS__);          \
-		putchar('\n');                \
-		fflush(stdout);               \
-		skip();                       \
+		printf(__VA_ARGS__);              \
+		putchar('\n');                    \
+		fflush(stdout);                   \
+		skip();                           \
 	} while (0)
 
 #endif

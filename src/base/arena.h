@@ -12,7 +12,10 @@ struct arena {
 	struct arena_block *blocks;
 };
 
-#define ARENA_INIT { .blocks = NULL }
+#define ARENA_INIT             \
+	{                      \
+		.blocks = NULL \
+	}
 #define CLEAN_ARENA __attribute__((cleanup(arena_release)))
 
 void arena_release(struct arena *a);

@@ -19,7 +19,10 @@ struct buf {
 };
 
 extern char buf_empty[1];
-#define BUF_INIT { .data = buf_empty }
+#define BUF_INIT                  \
+	{                         \
+		.data = buf_empty \
+	}
 #define CLEAN_BUF __attribute__((cleanup(buf_release)))
 
 void buf_init(struct buf *b);

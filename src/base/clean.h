@@ -40,11 +40,11 @@ static inline int take_fd(int *fd)
 #define CLEAN_FD CLEAN(clean_fd)
 #define CLEAN_DIR CLEAN(clean_dir)
 #define CLEAN_FILE CLEAN(clean_file)
-#define take_ptr(p)                        \
-	__extension__({                    \
+#define take_ptr(p)                           \
+	__extension__({                       \
 		__typeof__(*(p)) got_ = *(p); \
-		*(p) = NULL;               \
-		got_;                      \
+		*(p) = NULL;                  \
+		got_;                         \
 	})
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -43,8 +43,8 @@ char *clock_format(int64_t wall_ms, char *out, size_t size)
 		snprintf(out, size, "1970-01-01T00:00:00.000Z");
 		return out;
 	}
-	snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-		 tm.tm_hour, tm.tm_min, tm.tm_sec, (int)ms);
+	snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)ms);
 	return out;
 }
 
@@ -122,7 +122,9 @@ static int take_date_time(const char **at, struct tm *tm)
 	int s = take_digits(at, 2);
 	if (s < 0 || s > 60)
 		return -1;
-	*tm = (struct tm){ .tm_year = y - 1900, .tm_mon = mon - 1, .tm_mday = day, .tm_hour = h, .tm_min = m, .tm_sec = s };
+	*tm = (struct tm){
+		.tm_year = y - 1900, .tm_mon = mon - 1, .tm_mday = day, .tm_hour = h, .tm_min = m, .tm_sec = s
+	};
 	return 0;
 }
 
@@ -131,7 +133,8 @@ int clock_parse(const char *text, int64_t *wall_ms)
 	const char *at = text;
 	struct tm tm;
 	int ms, east_min;
-	if (take_date_time(&at, &tm) < 0 || take_fraction(&at, &ms) < 0 || take_zone(&at, &east_min) < 0 || *at)
+	if (take_date_time(&at, &tm) < 0 || take_fraction(&at, &ms) < 0 || take_zone(&at, &east_min) < 0 ||
+	    *at)
 		return -1;
 	/* timegm() turns 31 April into 1 May: such a date is refused, asked for at midnight so that a leap second
 	 * at the end of a day may roll over. */

@@ -94,7 +94,8 @@ static int open_parent(int dirfd, const char *path, const char **base, struct er
 	return fd < 0 ? err_sys(e, "open folder %s", dir) : fd;
 }
 
-static int write_new_file(int folder, const char *name, const void *bytes, size_t n, mode_t mode, struct err *e)
+static int write_new_file(int folder, const char *name, const void *bytes, size_t n, mode_t mode,
+			  struct err *e)
 {
 	CLEAN_FD int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)

@@ -44,7 +44,9 @@ static void write_line(enum log_level level, const struct err *cause, const char
 	size_t room = sizeof line - 1, n = 0; /* one byte for the newline */
 	if (getenv("JOURNAL_STREAM"))
 		n += fitted(snprintf(line, room, "<%d>", (int)level), room);
-	n += fitted(snprintf(line + n, room - n, "slipway%s%s: ", log_name ? " " : "", log_name ? log_name : ""), room - n);
+	n += fitted(snprintf(line + n, room - n, "slipway%s%s: ", log_name ? " " : "",
+			     log_name ? log_name : ""),
+		    room - n);
 	size_t text_at = n;
 	n += fitted(vsnprintf(line + n, room - n, fmt, ap), room - n);
 	if (cause)

@@ -26,8 +26,14 @@ struct idmap {
 	size_t count;
 };
 
-#define MAP_INIT { .slots = NULL }
-#define IDMAP_INIT { .slots = NULL }
+#define MAP_INIT              \
+	{                     \
+		.slots = NULL \
+	}
+#define IDMAP_INIT            \
+	{                     \
+		.slots = NULL \
+	}
 #define CLEAN_MAP __attribute__((cleanup(map_release)))
 #define CLEAN_IDMAP __attribute__((cleanup(idmap_release)))
 

@@ -13,7 +13,8 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-	{ "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { NULL, 0 },
+	{ "", 1000 },	  { "ms", 1 },	     { "s", 1000 }, { "m", 60000 },
+	{ "h", 3600000 }, { "d", 86400000 }, { NULL, 0 },
 };
 
 static const struct unit size_units[] = {
@@ -32,7 +33,8 @@ static int take_number(const char *text, int64_t *out, const char **rest)
 	int64_t value = 0;
 	const char *at = text;
 	for (; *at >= '0' && *at <= '9'; at++)
-		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *at - '0', &value))
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, *at - '0', &value))
 			return -1;
 	if (at == text)
 		return -1;
@@ -52,8 +54,8 @@ int parse_int(const char *what, const char *text, int64_t min, int64_t max, int6
 	if (is_negative)
 		value = -value;
 	if (value < min || value > max)
-		return err_set(e, ERR_INVALID, "%s: %" PRId64 " is not between %" PRId64 " and %" PRId64, what, value, min,
-			       max);
+		return err_set(e, ERR_INVALID, "%s: %" PRId64 " is not between %" PRId64 " and %" PRId64,
+			       what, value, min, max);
 	*out = value;
 	return 0;
 }
@@ -74,7 +76,8 @@ int parse_duration(const char *what, const char *text, int64_t *ms, struct err *
 {
 	int64_t value;
 	if (parse_with_unit(duration_units, text, &value) < 0)
-		return err_set(e, ERR_INVALID, "%s: \"%.40s\" is not a duration like 90, 500ms, 90s, 15m, 2h or 1d", what,
+		return err_set(e, ERR_INVALID,
+			       "%s: \"%.40s\" is not a duration like 90, 500ms, 90s, 15m, 2h or 1d", what,
 			       text);
 	*ms = value;
 	return 0;
@@ -84,7 +87,8 @@ int parse_size(const char *what, const char *text, int64_t *bytes, struct err *e
 {
 	int64_t value;
 	if (parse_with_unit(size_units, text, &value) < 0)
-		return err_set(e, ERR_INVALID, "%s: \"%.40s\" is not a size like 4096, 64k, 512M or 2G", what, text);
+		return err_set(e, ERR_INVALID, "%s: \"%.40s\" is not a size like 4096, 64k, 512M or 2G", what,
+			       text);
 	*bytes = value;
 	return 0;
 }

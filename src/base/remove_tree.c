@@ -54,7 +54,8 @@ static int open_folder(int parent, const char *name, struct err *e)
 	struct stat st;
 	/* A job may leave folders that their owner may not read. A link put in the folder's place meanwhile is not
 	 * followed: only what lstat calls a folder is changed, and the open is O_NOFOLLOW again. */
-	if (fd < 0 && errno == EACCES && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) {
+	if (fd < 0 && errno == EACCES && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(st.st_mode)) {
 		CLEAN_FD int handle = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		char self[64];
 		snprintf(self, sizeof self, "/proc/self/fd/%d", handle);
