@@ -1,0 +1,94 @@
+/* HTTP client: calls to one server, thin over libcurl.
+ *
+ * A `struct client` knows one server ("unix:PATH", later "https://HOST[:PORT]") and keeps its connections open between
+ * calls. Two ways to use it, which may be mixed:
+ *
+ *   blocking     client_call(), client_do(): the command line.
+ *   event-driven client_start(): the worker. Poll client_fd() for POLLIN with client_timeout_ms(), then client_dispatch(),
+ *                which calls `done` back; all from one thread.
+ *
+ * What goes wrong is a struct err. A server that does not answer is ERR_UNREACHABLE, with what was tried. An answer of
+ * status 400 or more is an error with the code and the message of its body {"error":{"code","message"}}; the reply then
+ * still holds status and body for who needs more of it.
+ *
+ * A client belongs to one thread. It never raises a signal and never waits for "100 Continue". */
+#ifndef SLIPWAY_HTTP_CLIENT_H
+#define SLIPWAY_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct client;
+struct client_job;
+struct err;
+
+/* What came back. Zero it or use CLIENT_REPLY_INIT; a reply may be used again for the next call. */
+struct client_reply {
+	int status;	   /* 0: no answer came */
+	struct buf body;   /* empty if the request has a sink and the status is below 400 */
+	struct buf headers; /* as they came, a line each */
+};
+#define CLIENT_REPLY_INIT                                    \
+	{                                                    \
+		.status = 0, .body = BUF_INIT, .headers = BUF_INIT \
+	}
+#define CLEAN_REPLY __attribute__((cleanup(client_reply_release)))
+void client_reply_release(struct client_reply *r);
+/* The value of a header (case does not count), copied to `out` and cut to `size`. False: it is not there. */
+bool client_reply_header(const struct client_reply *r, const char *name, char *out, size_t size);
+
+/* Takes bytes of an answer as they arrive; status and headers of the reply are there by then. -1 ends the call with `e`. */
+typedef int client_sink(void *ctx, const void *bytes, size_t n, struct err *e);
+/* A ready sink: *(int *)ctx is a descriptor to write to. */
+client_sink client_sink_fd;
+
+/* A part of a file as the body; read by pread(), so the descriptor's own place is not moved. Borrowed until the end. */
+struct client_file {
+	int fd;
+	int64_t offset, size_bytes;
+};
+
+struct client_request {
+	const char *method;	  /* "GET", "POST", … */
+	const char *path;	  /* "/v1/jobs?limit=3"; what is not plain in it is percent-encoded already */
+	const char *content_type; /* NULL = application/json for text, application/octet-stream for a file */
+	const void *body;	  /* copied by client_start(); NULL = none */
+	size_t body_len;
+	const struct client_file *file; /* instead of body; the struct is copied */
+	client_sink *sink;		/* NULL = into reply.body */
+	void *sink_ctx;
+	int64_t timeout_ms; /* 0 = none: as long as the server is there */
+	size_t reply_limit; /* bytes of reply.body, 0 = CLIENT_REPLY_LIMIT; more is ERR_TOO_LARGE */
+};
+enum { CLIENT_REPLY_LIMIT = 256 * 1024 * 1024, CLIENT_CONNECT_TIMEOUT_MS = 10000 };
+
+/* Connects to nothing yet. ERR_UNSUPPORTED: https:// in this version; ERR_USAGE: no such form of an address. */
+int client_open(struct client **out, const char *server, struct err *e);
+/* Ends what is under way without calling back. NULL is fine. */
+void client_free(struct client *c);
+/* Sent with every call from now on; a second one of the same name replaces the first, a NULL value drops it. */
+int client_set_header(struct client *c, const char *name, const char *value, struct err *e);
+
+/* The common blocking call: `json` is the body or NULL; no time limit. */
+int client_call(struct client *c, const char *method, const char *path, const char *json, struct client_reply *r,
+		struct err *e);
+int client_do(struct client *c, const struct client_request *q, struct client_reply *r, struct err *e);
+
+/* `e` is NULL when it went well. `r` is the callee's for the time of the call. New calls may be started from here. */
+typedef void client_done(void *ctx, struct client_reply *r, const struct err *e);
+/* `*job` is good until `done` was called or client_cancel(). */
+int client_start(struct client *c, const struct client_request *q, client_done *done, void *ctx,
+		 struct client_job **job, struct err *e);
+/* Drop it: `done` is not called. NULL is fine. */
+void client_cancel(struct client_job *job);
+int client_fd(const struct client *c);
+int client_timeout_ms(const struct client *c);
+int client_dispatch(struct client *c, struct err *e);
+
+/* Append `text` percent-encoded, so that it is one part of a path or one value of a query. */
+void client_add_escaped(struct buf *out, const char *text);
+
+#endif
