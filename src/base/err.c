@@ -24,8 +24,10 @@ static const struct err_info infos[] = {
 	{ ERR_INTERNAL, "internal", 500, 4, false },
 };
 
-__attribute__((format(printf, 4, 0))) static int set_text(struct err *e, enum err_code code, int sys,
-							  const char *fmt, va_list ap)
+static int set_text(struct err *e, enum err_code code, int sys, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
+
+static int set_text(struct err *e, enum err_code code, int sys, const char *fmt, va_list ap)
 {
 	if (!e)
 		return -1;
