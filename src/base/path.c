@@ -104,5 +104,5 @@ bool path_matches(const char *glob, const char *path)
 			return false;
 		}
 	}
-	return !glob || strcmp(glob, "**") == 0;
+	return !glob;
 }

@@ -22,7 +22,8 @@ const char *path_base(const char *path);
 bool path_is_safe_relative(const char *path);
 /* The same for one part: no slash either. */
 bool path_is_safe_name(const char *name);
-/* Shell glob in which `*` and `?` do not match a slash, and a part "**" matches any number of parts. */
+/* Shell glob in which `*` and `?` do not match a slash, and a part `**` matches any number of parts; as the last
+ * one at least one, so that it means what lies in a folder and not the folder. */
 bool path_matches(const char *glob, const char *path);
 
 #endif
