@@ -26,20 +26,19 @@ static const struct state_row states[STATE_LAST + 1] = {
 	[STATE_WAITING] = { "waiting", "may start as soon as a worker fits",
 			    TO(STATE_RUNNING) | TO(STATE_SUSPENDED) | TO(STATE_CANCELLED) },
 	[STATE_RUNNING] = { "running", "an attempt holds the lease",
-			    TO(STATE_COLLECTING) | TO(STATE_SUCCEEDED) | TO(STATE_FAILED) | TO(STATE_DEPWAIT) |
-				    TO(STATE_CANCELLED) | TO(STATE_SUSPENDED) | TO(STATE_SCHEDULED) |
-				    TO(STATE_WAITING) },
+			    TO(STATE_COLLECTING) | TO(STATE_SUCCEEDED) | TO(STATE_FAILED) |
+				    TO(STATE_DEPWAIT) | TO(STATE_CANCELLED) | TO(STATE_SUSPENDED) |
+				    TO(STATE_SCHEDULED) | TO(STATE_WAITING) },
 	[STATE_COLLECTING] = { "collecting", "its processes are gone, its output is being stored",
-			       TO(STATE_SUCCEEDED) | TO(STATE_FAILED) | TO(STATE_CANCELLED) | TO(STATE_DEPWAIT) |
-				       TO(STATE_SCHEDULED) | TO(STATE_WAITING) },
+			       TO(STATE_SUCCEEDED) | TO(STATE_FAILED) | TO(STATE_CANCELLED) |
+				       TO(STATE_DEPWAIT) | TO(STATE_SCHEDULED) | TO(STATE_WAITING) },
 	[STATE_DEPWAIT] = { "depwait", "a build dependency does not exist yet",
 			    TO(STATE_WAITING) | TO(STATE_CANCELLED) | TO(STATE_FAILED) },
 	[STATE_SUSPENDED] = { "suspended", "held until it is resumed",
 			      TO(STATE_BLOCKED) | TO(STATE_SCHEDULED) | TO(STATE_WAITING) | TO(STATE_FAILED) |
 				      TO(STATE_CANCELLED) },
 	[STATE_SUCCEEDED] = { "succeeded", "done", 0 },
-	[STATE_FAILED] = { "failed", "ended without success",
-			   TO(STATE_WAITING) | TO(STATE_BLOCKED) },
+	[STATE_FAILED] = { "failed", "ended without success", TO(STATE_WAITING) | TO(STATE_BLOCKED) },
 	[STATE_CANCELLED] = { "cancelled", "ended because somebody asked for it",
 			      TO(STATE_WAITING) | TO(STATE_BLOCKED) },
 };

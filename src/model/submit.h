@@ -31,7 +31,8 @@ struct payload {
 };
 
 /* Check a body and fill `out`. `line` > 0 is its number in a batch: "#n" may name lines before and after it;
- * 0 = no batch. What only a kind knows (is the detail right?) is checked by kind_check() after this. */
+ * 0 = no batch. An error in a batch names the line. owner "" = not given; name "" = the kind is to find one. What only
+ * a kind knows (is the detail right?) is checked by the kind's check() after this. */
 int submit_decode(const struct json_t *body, int line, struct arena *a, struct job_new *out, struct err *e);
 int payload_decode(const char *json, struct arena *a, struct payload *out, struct err *e);
 /* The canonical text submit_decode() stores; for jobs the server makes itself. NULL: out of memory. */

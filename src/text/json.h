@@ -1,7 +1,7 @@
 /* JSON: strict reading on top of jansson, and a small writer that escapes.
  *
  * Reading refuses repeated keys, trailing text and invalid UTF-8. The getters give an error that names the field
- * and what it must be; a field that is absent gives the default. Strings borrow from the json_t.
+ * and what it must be; a field that is absent or null gives the default. Strings borrow from the json_t.
  *
  * Writing appends to a buf; commas come by themselves. What is not valid UTF-8 is written with U+FFFD in place of
  * each bad byte, so the output is always valid JSON. Nothing is printed through a format. One thread per value. */
@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "text/base64.h"
 
 struct buf;
 struct err;
@@ -66,8 +68,5 @@ void jw_kstr(struct json_writer *w, const char *key, const char *s);
 void jw_kint(struct json_writer *w, const char *key, int64_t v);
 void jw_kbool(struct json_writer *w, const char *key, bool v);
 void jw_ktime(struct json_writer *w, const char *key, int64_t wall_ms);
-
-/* Decode base64; NULL on bad input. free() the result. */
-void *base64_decode(const char *text, size_t *len);
 
 #endif

@@ -1,0 +1,17 @@
+/* The grammars of the small names in a body. Pure; any thread. */
+#ifndef SLIPWAY_MODEL_NAME_PRIV_H
+#define SLIPWAY_MODEL_NAME_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* No control characters, at most `limit` bytes. */
+bool name_is_line(const char *text, size_t limit);
+/* [a-z0-9][a-z0-9.+-]*, at most 100 bytes: targets and architectures. */
+bool name_is_target(const char *text);
+/* [A-Za-z0-9][A-Za-z0-9._+-]*, at most 64 bytes. */
+bool name_is_tag(const char *text);
+/* [A-Za-z_][A-Za-z0-9_]*, at most 200 bytes. */
+bool name_is_env(const char *text);
+
+#endif
