@@ -1,0 +1,35 @@
+/* The worker: leases specs from a server, runs them, reports.
+ *
+ * It knows no kinds and no database. One thread, one loop over four descriptors: the server (http/client.h), the
+ * attempts (run/run.h), signals, and the control descriptor by which `serve` says that it goes.
+ *
+ * What it keeps to:
+ *   - An attempt it holds is renewed by beats. When no renewal came through for a lease's time less a margin, its
+ *     attempts are dead: run_keep_until() sees to it even if this process is stopped.
+ *   - After a call whose fate is not known it names all it holds, so that the server takes back what it does not.
+ *   - A result is sent again until the server has answered it, and only after the log and the artifacts are there.
+ *
+ * Read next: worker_priv.h. */
+#ifndef SLIPWAY_WORKER_WORKER_H
+#define SLIPWAY_WORKER_WORKER_H
+
+struct err;
+
+enum { WORKER_SLOTS_MAX = 1024 };
+
+struct worker_options {
+	const char *server; /* as in http/client.h */
+	const char *name;
+	const char *work_dir; /* made if absent; one worker's alone */
+	const char *const *tags;
+	unsigned tags_len;
+	int slots;	     /* attempts at a time, 1 … WORKER_SLOTS_MAX */
+	unsigned isolations; /* bits (1 << enum isolation): offer these if they work; 0 = all that work */
+	int control_fd;	     /* its end of file asks the worker to stop; -1 = none */
+};
+
+/* Runs until it is asked to stop (SIGTERM, SIGINT, the control descriptor) and has given back what it held: 0.
+ * -1: it cannot go on. To be called while the process has one thread. */
+int worker_serve(const struct worker_options *o, struct err *e);
+
+#endif

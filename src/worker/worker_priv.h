@@ -1,0 +1,197 @@
+/* Inside the worker. A file each for: the loop (worker.c), who we are to the server (session.c), what we hold (held.c),
+ * the lease calls (lease.c), beats (beat.c), blobs (fetch.c), logs and artifacts (deliver.c).
+ *
+ * Each of them has a `…_turn` that is called after every event: it starts what is due and wants to be called again at
+ * the time it gives to worker_wake_at(). Nothing else keeps timers. Times are clock_boot_ms(). */
+#ifndef SLIPWAY_WORKER_WORKER_PRIV_H
+#define SLIPWAY_WORKER_WORKER_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "http/client.h"
+#include "model/spec.h"
+#include "worker/worker.h"
+
+struct json_t;
+struct json_writer;
+struct run;
+struct worker_loop;
+
+/* ---- held: the attempts this worker has a lease for --------------------------------------------------------- */
+
+enum held_stage {
+	HELD_QUEUED,	 /* waits for a slot, or for blobs */
+	HELD_RUNNING,	 /* in src/run */
+	HELD_DELIVERING, /* it is over; log or artifacts are on their way to the server */
+	HELD_DONE,	 /* the result waits to be sent */
+	HELD_SENT,	 /* the result is in a call under way */
+	HELD_STAGES,
+};
+
+struct held {
+	struct worker_loop *worker;
+	struct held *prev, *next; /* in the list of its stage, oldest first */
+	enum held_stage stage;
+	struct arena arena; /* of spec and outcome */
+	struct spec spec;
+	int64_t since_ms;   /* in this stage */
+	int64_t started_ns; /* clock_boot_ns() of run_start() */
+	bool is_collecting;
+
+	/* Blobs it waits for (fetch.c). */
+	unsigned blobs_missing;
+
+	/* Its log (deliver.c): how much is in the file, and how much of it the server knows of. */
+	int64_t log_size, log_told;
+	bool is_log_busy;
+	int log_fd;
+
+	/* After its end. Artifacts before `stored` are at the server. */
+	struct outcome outcome;
+	int *fds;
+	size_t fds_len, stored;
+	struct client_job *put;
+	int tries;
+	int64_t retry_ms;
+
+	struct buf result; /* the encoded outcome */
+};
+
+struct held_list {
+	struct held *first, *last;
+	unsigned count;
+};
+
+/* Takes an arena with a decoded spec. NULL: out of memory (the arena is released). */
+struct held *held_add(struct worker_loop *w, struct arena *a, const struct spec *s);
+struct held *held_find(struct worker_loop *w, int64_t job, int attempt);
+void held_move(struct held *h, enum held_stage stage);
+/* To the front of HELD_DONE: what was sent first is sent first again. */
+void held_unsend(struct held *h);
+void held_free(struct held *h);
+/* How many of all stages. */
+unsigned held_count(const struct worker_loop *w);
+/* Close the artifacts' descriptors and what else only a delivery needs. */
+void held_close_files(struct held *h);
+/* The attempt ends without having run to its end: the result of that is queued. */
+void held_end(struct held *h, enum attempt_outcome outcome, enum job_reason reason, const char *detail);
+/* Queue h->outcome as its result. */
+void held_report(struct held *h);
+/* [[job,attempt],…] of all, or of those `which` says. */
+void held_write(const struct worker_loop *w, bool (*which)(const struct held *), struct json_writer *jw);
+/* Somebody asked to cancel it; one that is not held or is over is left alone. */
+void held_cancel(struct worker_loop *w, int64_t job, int attempt);
+/* The lease is gone: kill and forget. */
+void held_drop(struct held *h);
+/* Start what is queued as far as slots are free. */
+void held_start_queued(struct worker_loop *w);
+/* Callbacks of struct run_events. */
+void held_on_log(void *ctx, int64_t job, int attempt, int64_t size_bytes);
+void held_on_collecting(void *ctx, int64_t job, int attempt);
+void held_on_finished(void *ctx, const struct outcome *o, const int *artifact_fds);
+/* A [{"job","attempt"}] or [[job,attempt]] of an answer, one by one. */
+typedef void held_each(struct worker_loop *w, int64_t job, int attempt);
+void held_walk(struct worker_loop *w, const struct json_t *array, held_each *fn);
+
+/* ---- the loop ----------------------------------------------------------------------------------------------- */
+
+struct lease_call {
+	struct worker_loop *worker;
+	struct client_job *job; /* NULL: none under way */
+	int64_t sent_ms;
+	int free;
+	bool has_holding;
+};
+
+struct worker_loop {
+	const struct worker_options *options;
+	struct client *client;
+	struct run *run; /* NULL until the server has said where things are */
+	int signal_fd;
+	int64_t wake_ms; /* the next turn, 0 = none */
+
+	/* session.c */
+	char session[33];
+	char boot_id[40];
+	bool is_registered, is_registering;
+	int64_t register_ms; /* not before this */
+	bool is_local;	     /* blob_dir and log_dir are the server's own */
+	char *blob_dir, *log_dir;
+	int64_t lease_ms, beat_ms;
+	int64_t keep_until_ms; /* how long what was renewed is good, less a margin; 0 = nothing renewed yet */
+	int64_t kept_until_ms; /* what src/run was told last: by then our attempts are dead */
+
+	/* When the server does not answer. */
+	unsigned failures;
+	bool is_contact_lost; /* said so already */
+
+	struct held_list held[HELD_STAGES];
+
+	/* lease.c: one call that waits for work, one that carries results. */
+	struct lease_call waiting, report;
+	int64_t lease_after_ms;	 /* no lease call before this */
+	int64_t answered_ms;	 /* when the last answer came */
+	bool is_uncertain;	 /* the fate of a call is not known */
+	int64_t mean_run_us;	 /* of recent attempts */
+
+	/* beat.c */
+	bool is_beating;
+	int64_t beat_due_ms, beat_sent_ms;
+
+	/* fetch.c */
+	struct fetch *fetches;
+
+	/* Stopping. */
+	bool is_stopping, is_leaving, is_gone;
+	int64_t stop_until_ms;
+	struct err fatal; /* set: the loop ends with it */
+};
+
+/* Call the turns again at this time at the latest. */
+void worker_wake_at(struct worker_loop *w, int64_t boot_ms);
+/* A wait after the n-th failure in a row, with jitter, in ms. */
+int64_t worker_backoff_ms(unsigned failures);
+/* The server did not answer, or did: said once each. */
+void worker_lost_contact(struct worker_loop *w, const struct err *e);
+void worker_has_contact(struct worker_loop *w);
+/* The loop ends with this error. */
+void worker_fail(struct worker_loop *w, const struct err *e);
+/* Post JSON to the feed; `what` names the call in errors. -1 is logged. */
+int worker_post(struct worker_loop *w, const char *path, struct buf *json, int64_t timeout_ms, client_done *done,
+		void *ctx, struct client_job **job);
+
+void session_turn(struct worker_loop *w);
+/* A call that renews, sent at `sent_ms`, was answered. */
+void session_renewed(struct worker_loop *w, int64_t sent_ms);
+/* The server knows this session no more: kill everything, forget everything, register anew. */
+void session_lost(struct worker_loop *w, const struct err *why);
+/* Kill everything when the lease's time is over; true if it is. */
+bool session_check_deadline(struct worker_loop *w);
+/* Is this error the end of the session (true), or only of the call? */
+bool session_is_over(const struct err *e);
+
+void lease_turn(struct worker_loop *w);
+void lease_cancel_all(struct worker_loop *w);
+/* An attempt ran so long. */
+void lease_note_run(struct worker_loop *w, int64_t us);
+
+void beat_turn(struct worker_loop *w);
+
+/* Start fetching what a spec needs; h->blobs_missing says how many are not there yet. */
+void fetch_begin(struct held *h);
+void fetch_turn(struct worker_loop *w);
+void fetch_release(struct worker_loop *w);
+/* `h` goes. */
+void fetch_forget(struct held *h);
+
+/* The attempt is over (h->outcome is set): deliver what is to be delivered, then report. */
+void deliver_begin(struct held *h);
+void deliver_turn(struct worker_loop *w);
+/* The log has grown. */
+void deliver_log(struct held *h);
+
+#endif
