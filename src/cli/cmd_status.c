@@ -1,0 +1,62 @@
+/* status: how many jobs there are in which state, by kind, and who runs them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/err.h"
+#include "cli/api.h"
+#include "cli/commands.h"
+#include "cli/fields.h"
+#include "cli/table.h"
+#include "model/job.h"
+#include "model/state.h"
+
+/* A column a state that any kind has jobs in; the columns are made for this answer. */
+static void print_jobs(const json_t *kinds, const json_t *all)
+{
+	struct table_column columns[STATE_LAST + 1] = { { .title = "KIND", .importance = 100 } };
+	enum job_state states[STATE_LAST + 1];
+	size_t n = 1;
+	for (int s = STATE_FIRST; s <= STATE_LAST; s++) {
+		if (field_int(all, state_name(s)) == 0)
+			continue;
+		states[n] = (enum job_state)s;
+		columns[n++] = (struct table_column){ .title = state_name(s), .importance = 50 + s, .is_right = true };
+	}
+	struct table t CLEAN(table_release);
+	table_init(&t, columns, n);
+	const char *kind;
+	json_t *counts;
+	json_object_foreach((json_t *)(uintptr_t)kinds, kind, counts) {
+		table_add(&t, kind);
+		for (size_t i = 1; i < n; i++)
+			table_addf(&t, "%lld", (long long)field_int(counts, state_name(states[i])));
+	}
+	table_add(&t, "all");
+	for (size_t i = 1; i < n; i++)
+		table_addf(&t, "%lld", (long long)field_int(all, state_name(states[i])));
+	table_print(&t);
+}
+
+int cmd_status(struct cli *c, struct err *e)
+{
+	CLEAN_JSON json_t *status = api_get(c->api, "/v1/status", NULL, e);
+	if (!status)
+		return -1;
+	if (args_has(&c->args, "json")) {
+		show_json(status);
+		return 0;
+	}
+	char text[SHOW_BYTES];
+	const json_t *workers = json_object_get(status, "workers");
+	int64_t uptime_ms = field_ms(status, "uptime");
+	printf("server   slipway %s at %s, up %s\n", field_text(status, "version"), c->api->server,
+	       show_duration(uptime_ms, text));
+	printf("data     %s (%s)\n", field_text(status, "data"), field_text(status, "database"));
+	if (field_has(status, "disk"))
+		printf("disk     %s free\n", show_size(field_int(json_object_get(status, "disk"), "free"), text));
+	printf("workers  %lld online, %lld of %lld slots in use\n\n", (long long)field_int(workers, "online"),
+	       (long long)field_int(workers, "running"), (long long)field_int(workers, "slots"));
+	print_jobs(json_object_get(status, "kinds"), json_object_get(status, "jobs"));
+	return 0;
+}
