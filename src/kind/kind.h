@@ -31,8 +31,9 @@ struct kind_effects {
 	enum attempt_outcome outcome;
 	enum job_reason reason;
 	const char *step, *detail;
-	const char *version;	      /* of a build; NULL = not told */
-	const struct job_new *births; /* follow-up jobs, in the chain of this one */
+	const char *version; /* of a build; NULL = not told */
+	/* Follow-up jobs, in the chain of this one; to be checked by their kind like any other before they are born. */
+	const struct job_new *births;
 	size_t births_len;
 	const struct artifact *image; /* the artifact that is the target's new root image, or NULL */
 	bool is_target_failed;	      /* the target's making has failed */
@@ -50,8 +51,20 @@ struct kind {
 	/* NULL: the outcome is all there is to it. */
 	int (*settle)(const struct kind_context *c, const struct outcome *o, struct arena *a,
 		      struct kind_effects *out, struct err *e);
+	/* Names of targets that its follow-up jobs will use, NULL-terminated: they must exist when the body is accepted.
+	 * NULL: none. *out may become NULL too. */
+	int (*targets)(const struct job_new *news, struct arena *a, const char *const **out, struct err *e);
 	bool needs_target;
 };
+
+/* What the body of a job of kind target asks for ("make":{…}). */
+struct target_make {
+	bool is_update;
+	const char *suite, *arch, *components; /* of create */
+	const char *const *include;	       /* packages besides the build tools; NULL = none */
+};
+/* From news->payload (after check) or a stored payload. */
+int target_make_decode(const char *payload, struct arena *a, struct target_make *out, struct err *e);
 
 /* NULL: this version has no such kind. */
 const struct kind *kind_find(enum job_kind id);

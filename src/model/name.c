@@ -1,4 +1,4 @@
-#include "model/name_priv.h"
+#include "model/name.h"
 
 #include <string.h>
 

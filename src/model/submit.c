@@ -11,7 +11,7 @@
 #include "base/map.h"
 #include "base/parse.h"
 #include "base/path.h"
-#include "model/name_priv.h"
+#include "model/name.h"
 #include "model/parts_priv.h"
 #include "model/retry.h"
 #include "text/utf8.h"

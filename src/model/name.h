@@ -1,6 +1,6 @@
 /* The grammars of the small names in a body. Pure; any thread. */
-#ifndef SLIPWAY_MODEL_NAME_PRIV_H
-#define SLIPWAY_MODEL_NAME_PRIV_H
+#ifndef SLIPWAY_MODEL_NAME_H
+#define SLIPWAY_MODEL_NAME_H
 
 #include <stdbool.h>
 #include <stddef.h>
