@@ -85,8 +85,8 @@ bool api_may_retry(struct api *a, const struct err *e)
 	int64_t now = clock_boot_ms();
 	if (a->gone_since_ms == 0) {
 		a->gone_since_ms = now;
-		fprintf(stderr, "slipway: the server at %s does not answer; trying again for %d s\n", a->server,
-			API_PATIENCE_MS / 1000);
+		fprintf(stderr, "slipway: the server at %s does not answer; trying again for %d s\n",
+			a->server, API_PATIENCE_MS / 1000);
 	}
 	if (now - a->gone_since_ms > API_PATIENCE_MS)
 		return false;

@@ -203,8 +203,8 @@ int args_parse(struct args *a, const struct command *c, int argc, char **argv, s
 			is_rest = true;
 			continue;
 		}
-		int rc = word[1] == '-' ? parse_long(a, argc, argv, &i, e) :
-					  parse_letters(a, argc, argv, &i, e);
+		int rc = word[1] == '-' ? parse_long(a, argc, argv, &i, e)
+					: parse_letters(a, argc, argv, &i, e);
 		if (rc < 0)
 			return -1;
 	}

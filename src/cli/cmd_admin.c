@@ -108,7 +108,8 @@ static int admin_check(struct cli *c, struct err *e)
 static int admin_gc(struct cli *c, struct err *e)
 {
 	if (args_has(&c->args, "data"))
-		return err_set(e, ERR_UNSUPPORTED, "admin gc --data: not in this version; start a server and leave out --data");
+		return err_set(e, ERR_UNSUPPORTED,
+			       "admin gc --data: not in this version; start a server and leave out --data");
 	CLEAN_JSON json_t *answer = api_call(c->api, "POST", "/v1/admin/gc", NULL, e);
 	if (!answer)
 		return -1;

@@ -23,7 +23,8 @@ static void say_result(const struct cli *c, const json_t *result)
 	const char *message = field_text(error, "message");
 	CLEAN_BUF struct buf safe = BUF_INIT;
 	term_add_safe(&safe, message, strlen(message));
-	fprintf(stderr, "slipway: %s job %lld: %s\n", c->command->name, (long long)field_int(result, "id"), safe.data);
+	fprintf(stderr, "slipway: %s job %lld: %s\n", c->command->name, (long long)field_int(result, "id"),
+		safe.data);
 }
 
 static int collect_ids(const struct cli *c, size_t words, int64_t **ids, size_t *n, struct err *e)
@@ -83,7 +84,8 @@ int cmd_priority(struct cli *c, struct err *e)
 	if (!args_has(&c->args, "priority")) {
 		if (words < 2)
 			return err_set(e, ERR_USAGE, "priority: the new priority is missing: --priority N");
-		if (parse_int("priority", c->args.words[--words], JOB_PRIORITY_MIN, JOB_PRIORITY_MAX, &priority, e) < 0) {
+		if (parse_int("priority", c->args.words[--words], JOB_PRIORITY_MIN, JOB_PRIORITY_MAX,
+			      &priority, e) < 0) {
 			e->code = ERR_USAGE;
 			return -1;
 		}

@@ -63,7 +63,8 @@ static int download(struct fetch *f, const json_t *artifact, int fd, struct err 
 	if (rc < 0)
 		return err_wrap(e, "fetch %s", name);
 	if (strcmp(hex, field_text(artifact, "sha256")) != 0)
-		return err_set(e, ERR_CORRUPT, "fetch %s: what came is not what was stored (SHA-256 differs)", name);
+		return err_set(e, ERR_CORRUPT, "fetch %s: what came is not what was stored (SHA-256 differs)",
+			       name);
 	return 0;
 }
 
@@ -92,8 +93,8 @@ static int open_parent(int dir, const char *name, const char **base, struct err 
 static int give_name(const struct fetch *f, int at, const char *temporary, const char *base, const char *name,
 		     struct err *e)
 {
-	int rc = f->is_replacing ? renameat(at, temporary, at, base) :
-				   renameat2(at, temporary, at, base, RENAME_NOREPLACE);
+	int rc = f->is_replacing ? renameat(at, temporary, at, base)
+				 : renameat2(at, temporary, at, base, RENAME_NOREPLACE);
 	if (rc == 0)
 		return 0;
 	if (errno == EEXIST)
@@ -103,9 +104,11 @@ static int give_name(const struct fetch *f, int at, const char *temporary, const
 
 static int fetch_file(struct fetch *f, const json_t *artifact, struct err *e)
 {
-	const char *name = field_text(artifact, "name"), *base;
+	const char *name = field_text(artifact, "name"), *base = name;
 	if (!path_is_safe_relative(name))
-		return err_set(e, ERR_INVALID, "an artifact has a name that is not safe to use here; with -o - it can be read");
+		return err_set(
+			e, ERR_INVALID,
+			"an artifact has a name that is not safe to use here; with -o - it can be read");
 	CLEAN_FD int at = open_parent(f->dir, name, &base, e);
 	struct stat st;
 	if (at < 0)
@@ -140,10 +143,12 @@ static int check_words(const struct cli *c, const json_t *artifacts, struct err 
 		bool is_found = false;
 		for (size_t i = 0; i < json_array_size(artifacts) && !is_found; i++) {
 			const char *name = field_text(json_array_get(artifacts, i), "name");
-			is_found = strcmp(c->args.words[w], name) == 0 || path_matches(c->args.words[w], name);
+			is_found = strcmp(c->args.words[w], name) == 0 ||
+				   path_matches(c->args.words[w], name);
 		}
 		if (!is_found)
-			return err_set(e, ERR_NOT_FOUND, "job %s has no file %s; slipway artifacts %s lists them",
+			return err_set(e, ERR_NOT_FOUND,
+				       "job %s has no file %s; slipway artifacts %s lists them",
 				       c->args.words[0], c->args.words[w], c->args.words[0]);
 	}
 	return 0;

@@ -11,6 +11,7 @@
 #include "cli/fields.h"
 #include "cli/job_rows.h"
 #include "http/client.h"
+#include "text/json.h"
 
 enum { LIMIT_DEFAULT = 50, PAGE_MAX = 1000 };
 
@@ -31,7 +32,8 @@ static void add_filters(const struct args *a, struct buf *query)
 }
 
 /* Appends a page to `all`; *before is where the next one begins, 0 = there is none. */
-static int get_page(struct cli *c, const char *filters, int64_t limit, int64_t *before, json_t *all, struct err *e)
+static int get_page(struct cli *c, const char *filters, int64_t limit, int64_t *before, json_t *all,
+		    struct err *e)
 {
 	CLEAN_BUF struct buf path = BUF_INIT;
 	buf_addf(&path, "/v1/jobs?limit=%lld", (long long)limit);

@@ -1,5 +1,7 @@
 /* log: the log of an attempt, once or as it grows. */
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -17,12 +19,14 @@ static int show_bytes(void *ctx, const void *bytes, size_t n, struct err *e)
 static int show_once(struct cli *c, int64_t id, int attempt, struct err *e)
 {
 	struct log_view view;
-	log_view_init(&view, args_has(&c->args, "raw"));
+	log_view_init(&view, STDOUT_FILENO, args_has(&c->args, "raw"));
 	CLEAN_BUF struct buf path = BUF_INIT;
 	buf_addf(&path, "/v1/jobs/%lld/log", (long long)id);
 	if (attempt > 0)
 		buf_addf(&path, "?attempt=%d", attempt);
-	struct client_request q = { .method = "GET", .path = path.data, .sink = show_bytes, .sink_ctx = &view };
+	struct client_request q = {
+		.method = "GET", .path = path.data, .sink = show_bytes, .sink_ctx = &view
+	};
 	CLEAN_REPLY struct client_reply reply = CLIENT_REPLY_INIT;
 	fflush(stdout);
 	int rc = client_do(c->api->client, &q, &reply, e);
@@ -41,9 +45,10 @@ int cmd_log(struct cli *c, struct err *e)
 	struct follow f = { .api = c->api,
 			    .job = id,
 			    .attempt = (int)attempt,
+			    .out_fd = STDOUT_FILENO,
 			    .is_one_attempt = attempt > 0,
 			    .is_raw = args_has(&c->args, "raw") };
 	int status = follow_job(&f, e);
 	/* The log was shown; how the job ended is the business of run and wait. */
-	return status == EXIT_SIGNAL_BASE + 2 || status < 0 ? status : 0;
+	return status == EXIT_SIGNAL_BASE + SIGINT || status < 0 ? status : 0;
 }

@@ -112,7 +112,7 @@ static void show_limits(const json_t *job)
 	char shown[SHOW_BYTES];
 	const char *key;
 	json_t *value;
-	json_object_foreach(json_object_get(job, "limits"), key, value) {
+	json_object_foreach (json_object_get(job, "limits"), key, value) {
 		bool is_size = !strcmp(key, "memory") || !strcmp(key, "log") || !strcmp(key, "disk") ||
 			       !strcmp(key, "artifact_bytes");
 		if (!json_is_number(value) || json_number_value(value) == 0)
@@ -273,12 +273,9 @@ static void show_chain(const json_t *job)
 /* ---- what happened */
 
 static const struct table_column event_columns[] = {
-	{ .title = "WHEN", .importance = 100 },
-	{ .title = "WHO", .importance = 50, .width_min = 6 },
-	{ .title = "FROM", .importance = 60 },
-	{ .title = "TO", .importance = 90, .is_coloured = true },
-	{ .title = "REASON", .importance = 70 },
-	{ .title = "DETAIL", .importance = 65, .width_min = 12 },
+	{ .title = "WHEN", .importance = 100 },	 { .title = "WHO", .importance = 50, .width_min = 6 },
+	{ .title = "FROM", .importance = 60 },	 { .title = "TO", .importance = 90, .is_coloured = true },
+	{ .title = "REASON", .importance = 70 }, { .title = "DETAIL", .importance = 65, .width_min = 12 },
 };
 
 static void show_events(const json_t *job)

@@ -10,6 +10,7 @@
 #include "cli/table.h"
 #include "model/job.h"
 #include "model/state.h"
+#include "text/json.h"
 
 /* A column a state that any kind has jobs in; the columns are made for this answer. */
 static void print_jobs(const json_t *kinds, const json_t *all)
@@ -21,13 +22,15 @@ static void print_jobs(const json_t *kinds, const json_t *all)
 		if (field_int(all, state_name(s)) == 0)
 			continue;
 		states[n] = (enum job_state)s;
-		columns[n++] = (struct table_column){ .title = state_name(s), .importance = 50 + s, .is_right = true };
+		columns[n++] = (struct table_column){ .title = state_name(s),
+						      .importance = 50 + s,
+						      .is_right = true };
 	}
 	struct table t CLEAN(table_release);
 	table_init(&t, columns, n);
 	const char *kind;
 	json_t *counts;
-	json_object_foreach((json_t *)(uintptr_t)kinds, kind, counts) {
+	json_object_foreach ((json_t *)(uintptr_t)kinds, kind, counts) {
 		table_add(&t, kind);
 		for (size_t i = 1; i < n; i++)
 			table_addf(&t, "%lld", (long long)field_int(counts, state_name(states[i])));
@@ -54,7 +57,8 @@ int cmd_status(struct cli *c, struct err *e)
 	       show_duration(uptime_ms, text));
 	printf("data     %s (%s)\n", field_text(status, "data"), field_text(status, "database"));
 	if (field_has(status, "disk"))
-		printf("disk     %s free\n", show_size(field_int(json_object_get(status, "disk"), "free"), text));
+		printf("disk     %s free\n",
+		       show_size(field_int(json_object_get(status, "disk"), "free"), text));
 	printf("workers  %lld online, %lld of %lld slots in use\n\n", (long long)field_int(workers, "online"),
 	       (long long)field_int(workers, "running"), (long long)field_int(workers, "slots"));
 	print_jobs(json_object_get(status, "kinds"), json_object_get(status, "jobs"));

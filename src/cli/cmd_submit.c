@@ -41,7 +41,8 @@ static int submit_batch(struct cli *c, const char *path, struct err *e)
 	for (size_t i = 0; i < c->args.values_len; i++) {
 		const char *name = c->args.values[i].row->name;
 		if (strcmp(name, "batch") != 0 && strcmp(name, "server") != 0)
-			return err_set(e, ERR_USAGE, "submit: --%s has no use with --batch: each line says it", name);
+			return err_set(e, ERR_USAGE,
+				       "submit: --%s has no use with --batch: each line says it", name);
 	}
 	CLEAN_BUF struct buf body = BUF_INIT;
 	if (read_batch(path, &body, e) < 0)

@@ -25,7 +25,8 @@ static void format_path(const int64_t *ids, size_t n, int64_t left_ms, struct bu
 }
 
 /* All of `ids` have ended: their states in *jobs. `deadline_ms` by the boot clock, 0 = none. */
-static int wait_some(struct api *api, const int64_t *ids, size_t n, int64_t deadline_ms, json_t **jobs, struct err *e)
+static int wait_some(struct api *api, const int64_t *ids, size_t n, int64_t deadline_ms, json_t **jobs,
+		     struct err *e)
 {
 	for (;;) {
 		CLEAN_BUF struct buf path = BUF_INIT;

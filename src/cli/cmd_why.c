@@ -21,7 +21,8 @@ static void print_line(const char *before, const char *text)
 static void print_why(const json_t *why)
 {
 	char before[64];
-	snprintf(before, sizeof before, "job %lld is %s: ", (long long)field_int(why, "id"), field_text(why, "state"));
+	snprintf(before, sizeof before, "job %lld is %s: ", (long long)field_int(why, "id"),
+		 field_text(why, "state"));
 	print_line(before, field_text(why, "summary"));
 	for (size_t i = 0; i < field_count(why, "causes"); i++)
 		print_line("  - ", field_text(field_at(why, "causes", i), "text"));

@@ -73,7 +73,8 @@ static int add_isolation(void *ctx, const char *part, struct err *e)
 	int isolation = isolation_parse(part);
 
 	if (isolation < 0)
-		return err_set(e, ERR_USAGE, "--isolation: there is no isolation \"%s\"; there are none, chroot and vm",
+		return err_set(e, ERR_USAGE,
+			       "--isolation: there is no isolation \"%s\"; there are none, chroot and vm",
 			       part);
 	*mask |= 1u << isolation;
 	return 0;

@@ -16,9 +16,9 @@ struct err;
 
 /* Exit statuses that are not those of err_info (DESIGN §7). */
 enum {
-	EXIT_JOB_FAILED = 1,	 /* the job failed or was cancelled */
-	EXIT_NOT_BY_JOB = 125,	 /* run, wait: the job has no exit status, Slipway ended it */
-	EXIT_SIGNAL_BASE = 128,	 /* run, wait: plus the signal's number */
+	EXIT_JOB_FAILED = 1,	/* the job failed or was cancelled */
+	EXIT_NOT_BY_JOB = 125,	/* run, wait: the job has no exit status, Slipway ended it */
+	EXIT_SIGNAL_BASE = 128, /* run, wait: plus the signal's number */
 };
 
 /* What a command's function gets. */
@@ -33,17 +33,18 @@ typedef int command_fn(struct cli *c, struct err *e);
 enum command_flags {
 	COMMAND_NEEDS_SERVER = 1 << 0, /* takes --server, gets c->api */
 	COMMAND_JSON = 1 << 1,	       /* takes --json */
-	COMMAND_RUNS = 1 << 2,	       /* the first word that is no option ends the options: what follows is a command */
-	COMMAND_HIDDEN = 1 << 3,       /* not in help, man page and completion */
+	COMMAND_RUNS =
+		1 << 2, /* the first word that is no option ends the options: what follows is a command */
+	COMMAND_HIDDEN = 1 << 3, /* not in help, man page and completion */
 };
 
 enum { COMMAND_TABLES_MAX = 4 };
 
 struct command {
-	const char *name; /* NULL ends the table */
+	const char *name;      /* NULL ends the table */
 	const char *arguments; /* in the usage line, after the options: "ID…" */
 	const char *summary;   /* one clause, no full stop */
-	const char *about;     /* a paragraph or more for `help` and the man page; NULL = the summary is all */
+	const char *about; /* a paragraph or more for `help` and the man page; NULL = the summary is all */
 	unsigned flags;
 	int words_min, words_max; /* how many words that are no options; max -1 = any number */
 	const struct option_row *options[COMMAND_TABLES_MAX]; /* NULL-terminated unless full */
@@ -63,7 +64,8 @@ const struct option_row *command_option(const struct command *c, const char *nam
 const struct option_row *command_letter(const struct command *c, char letter);
 
 command_fn cmd_serve, cmd_worker;
-command_fn cmd_run, cmd_submit, cmd_build, cmd_recipe, cmd_target, cmd_list, cmd_show, cmd_status, cmd_top, cmd_log,
-	cmd_why, cmd_wait, cmd_artifacts, cmd_fetch, cmd_change, cmd_priority, cmd_workers, cmd_worker_state, cmd_types, cmd_admin, cmd_help, cmd_man_page, cmd_completion;
+command_fn cmd_run, cmd_submit, cmd_build, cmd_recipe, cmd_target, cmd_list, cmd_show, cmd_status, cmd_top,
+	cmd_log, cmd_why, cmd_wait, cmd_artifacts, cmd_fetch, cmd_change, cmd_priority, cmd_workers,
+	cmd_worker_state, cmd_types, cmd_admin, cmd_help, cmd_man_page, cmd_completion;
 
 #endif

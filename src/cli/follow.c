@@ -121,7 +121,8 @@ static void call_is_done(void *ctx, struct client_reply *r, const struct err *e)
 	*r = mine;
 }
 
-static int call(struct following *w, const struct client_request *q, struct client_reply *reply, struct err *e)
+static int call(struct following *w, const struct client_request *q, struct client_reply *reply,
+		struct err *e)
 {
 	struct call c = { .w = w, .reply = reply, .err = e };
 	struct client *client = w->f->api->client;
@@ -155,8 +156,10 @@ static json_t *get_state(struct following *w, int timeout_s, struct err *e)
 		CLEAN_REPLY struct client_reply reply = CLIENT_REPLY_INIT;
 		if (call(w, &q, &reply, e) == 0) {
 			api_is_back(w->f->api);
-			CLEAN_JSON json_t *answer = json_parse("the server's answer", reply.body.data, reply.body.len, e);
-			return answer ? json_incref(json_array_get(json_object_get(answer, "jobs"), 0)) : NULL;
+			CLEAN_JSON json_t *answer = json_parse("the server's answer", reply.body.data,
+							       reply.body.len, e);
+			return answer ? json_incref(json_array_get(json_object_get(answer, "jobs"), 0))
+				      : NULL;
 		}
 		if (is_leaving(w) || !api_may_retry(w->f->api, e))
 			return NULL;
@@ -190,10 +193,13 @@ static int show_attempt(struct following *w, struct err *e)
 {
 	for (;;) {
 		CLEAN_BUF struct buf path = BUF_INIT;
-		buf_addf(&path, "/v1/jobs/%lld/log?follow=1&offset=%lld", (long long)w->f->job, (long long)w->offset);
+		buf_addf(&path, "/v1/jobs/%lld/log?follow=1&offset=%lld", (long long)w->f->job,
+			 (long long)w->offset);
 		if (w->attempt > 0)
 			buf_addf(&path, "&attempt=%d", w->attempt);
-		struct client_request q = { .method = "GET", .path = path.data, .sink = show_bytes, .sink_ctx = w };
+		struct client_request q = {
+			.method = "GET", .path = path.data, .sink = show_bytes, .sink_ctx = w
+		};
 		CLEAN_REPLY struct client_reply reply = CLIENT_REPLY_INIT;
 		int rc = call(w, &q, &reply, e);
 		learn_attempt(w, &reply);
@@ -263,7 +269,7 @@ int follow_job(const struct follow *f, struct err *e)
 		return err_sys(e, "signalfd");
 	fflush(stdout);
 	w.signal_fd = fd;
-	log_view_init(&w.view, f->is_raw);
+	log_view_init(&w.view, f->out_fd, f->is_raw);
 	sigprocmask(SIG_BLOCK, &interrupt, &before);
 	int status = show_all(&w, e);
 	sigprocmask(SIG_SETMASK, &before, NULL);
@@ -272,4 +278,25 @@ int follow_job(const struct follow *f, struct err *e)
 		return w.is_pipe_closed ? STATUS_PIPE : STATUS_LEFT;
 	}
 	return status;
+}
+
+int follow_if_asked(struct cli *c, const int64_t *ids, size_t n, struct err *e)
+{
+	int worst = 0;
+	if (!args_has(&c->args, "follow"))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (n > 1)
+			fprintf(stderr, "slipway: job %lld:\n", (long long)ids[i]);
+		struct follow f = { .api = c->api,
+				    .job = ids[i],
+				    .attempt = 1,
+				    .out_fd = STDERR_FILENO,
+				    .is_raw = args_has(&c->args, "raw") };
+		int status = follow_job(&f, e);
+		if (status < 0 || status == STATUS_LEFT)
+			return status;
+		worst = status > worst ? status : worst;
+	}
+	return worst;
 }

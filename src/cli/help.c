@@ -93,7 +93,9 @@ void help_all(struct buf *out)
 	for (const struct command *c = commands; c->name; c++)
 		if (!(c->flags & COMMAND_HIDDEN))
 			buf_addf(out, "  %-13s %s\n", c->name, c->summary);
-	buf_adds(out, "\nslipway help COMMAND says more; slipway --version tells the version; the manual is slipway(1).\n");
+	buf_adds(
+		out,
+		"\nslipway help COMMAND says more; slipway --version tells the version; the manual is slipway(1).\n");
 }
 
 /* ---- the man page */

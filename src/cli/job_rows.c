@@ -70,7 +70,9 @@ void job_rows_add(struct table *t, const json_t *job)
 	long long attempt = field_int(job, "attempt"), most = field_int(job, "max_attempts");
 	int64_t when = field_time(job, "finished");
 	when = when ? when : field_time(job, "started");
-	when = when ? when : strcmp(field_text(job, "state"), "scheduled") == 0 ? field_time(job, "run_at") : 0;
+	when = when						    ? when
+	       : strcmp(field_text(job, "state"), "scheduled") == 0 ? field_time(job, "run_at")
+								    : 0;
 	table_addf(t, "%lld", (long long)field_int(job, "id"));
 	table_add(t, field_text(job, "state"));
 	table_add(t, why_of(job, why, sizeof why));

@@ -5,17 +5,16 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "cli/term.h"
 
-void log_view_init(struct log_view *v, bool is_raw)
+void log_view_init(struct log_view *v, int fd, bool is_raw)
 {
-	*v = (struct log_view){ .is_filtered = !is_raw && term_is_terminal() };
+	*v = (struct log_view){ .fd = fd, .is_filtered = !is_raw && isatty(fd) };
 }
 
 int log_view_write(struct log_view *v, const void *bytes, size_t n, struct err *e)
 {
 	if (!v->is_filtered)
-		return fd_write_all(STDOUT_FILENO, bytes, n, e);
+		return fd_write_all(v->fd, bytes, n, e);
 	CLEAN_BUF struct buf safe = BUF_INIT;
 	const char *at = bytes;
 	for (size_t i = 0; i < n; i++) {
@@ -26,7 +25,7 @@ int log_view_write(struct log_view *v, const void *bytes, size_t n, struct err *
 	}
 	if (buf_check(&safe, e) < 0)
 		return -1;
-	return fd_write_all(STDOUT_FILENO, safe.data, safe.len, e);
+	return fd_write_all(v->fd, safe.data, safe.len, e);
 }
 
 int log_view_end(struct log_view *v, struct err *e)

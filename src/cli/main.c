@@ -45,7 +45,8 @@ static int run_command(struct cli *c, struct err *e)
 		fputs(text.data, stdout);
 		return 0;
 	}
-	if ((c->command->flags & COMMAND_NEEDS_SERVER) && api_open(&c->api, args_text(&c->args, "server", NULL), e) < 0)
+	if ((c->command->flags & COMMAND_NEEDS_SERVER) &&
+	    api_open(&c->api, args_text(&c->args, "server", NULL), e) < 0)
 		return -1;
 	int status = c->command->run(c, e);
 	api_free(c->api);

@@ -24,7 +24,8 @@ int place_data_dir(const char *given, struct buf *out, struct err *e)
 	else if (env_get("HOME"))
 		path_join(out, env_get("HOME"), ".local/state/slipway");
 	else
-		return err_set(e, ERR_USAGE, "no data folder: neither --data nor XDG_STATE_HOME nor HOME is set");
+		return err_set(e, ERR_USAGE,
+			       "no data folder: neither --data nor XDG_STATE_HOME nor HOME is set");
 	return buf_check(out, e);
 }
 

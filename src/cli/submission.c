@@ -38,7 +38,8 @@ void submission_release(struct submission *s)
 static struct input *add_input(struct submission *s, const char *name, struct err *e)
 {
 	if (!path_is_safe_relative(name)) {
-		err_set(e, ERR_USAGE, "an input may not be named \"%s\": it must be a relative path without ..", name);
+		err_set(e, ERR_USAGE,
+			"an input may not be named \"%s\": it must be a relative path without ..", name);
 		return NULL;
 	}
 	for (size_t i = 0; i < s->inputs_len; i++)
@@ -128,7 +129,8 @@ static int parse_clock_time(const char *text, int64_t now_ms, int64_t *wall_ms)
 		return -1;
 	char hour[3] = { text[0], text[1] };
 	int64_t h, m;
-	if (parse_int("hour", hour, 0, 23, &h, NULL) < 0 || parse_int("minute", text + 3, 0, 59, &m, NULL) < 0)
+	if (parse_int("hour", hour, 0, 23, &h, NULL) < 0 ||
+	    parse_int("minute", text + 3, 0, 59, &m, NULL) < 0)
 		return -1;
 	time_t now = (time_t)(now_ms / 1000);
 	struct tm tm;
@@ -243,9 +245,9 @@ static int add_limit(struct submission *s, const char *part, struct err *e)
 			continue;
 		const char *value = part + len + 1;
 		int64_t n;
-		int rc = rows[i].type == 's' ? parse_size(rows[i].name, value, &n, e) :
-			 rows[i].type == 't' ? parse_duration(rows[i].name, value, &n, e) :
-					       parse_int(rows[i].name, value, 1, INT64_MAX, &n, e);
+		int rc = rows[i].type == 's'   ? parse_size(rows[i].name, value, &n, e)
+			 : rows[i].type == 't' ? parse_duration(rows[i].name, value, &n, e)
+					       : parse_int(rows[i].name, value, 1, INT64_MAX, &n, e);
 		if (rc < 0) {
 			e->code = ERR_USAGE;
 			return err_wrap(e, "--limit");
@@ -257,8 +259,10 @@ static int add_limit(struct submission *s, const char *part, struct err *e)
 			jw_int(&s->json, n);
 		return 0;
 	}
-	return err_set(e, ERR_USAGE,
-		       "--limit: %s: it is memory, log, disk, artifact_bytes, pids, files, artifacts or cpu, and =N", part);
+	return err_set(
+		e, ERR_USAGE,
+		"--limit: %s: it is memory, log, disk, artifact_bytes, pids, files, artifacts or cpu, and =N",
+		part);
 }
 
 static int add_limits(struct submission *s, const struct args *a, struct err *e)
@@ -293,7 +297,8 @@ static int add_env(struct submission *s, const struct args *a, struct err *e)
 			return err_set(e, ERR_USAGE, "--env: %s has no name", text);
 		const char *value = equals ? equals + 1 : getenv(name);
 		if (!value)
-			return err_set(e, ERR_USAGE, "--env: %s is not set here; give it a value: %s=…", name, name);
+			return err_set(e, ERR_USAGE, "--env: %s is not set here; give it a value: %s=…", name,
+				       name);
 		jw_kstr(&s->json, name, value);
 	}
 	jw_end_object(&s->json);
@@ -322,7 +327,9 @@ static void add_plain(struct submission *s, const struct args *a)
 	static const char *const texts[] = { "name", "target", "arch", "dedupe", "owner" };
 	static const struct {
 		const char *option, *key;
-	} seconds[] = { { "timeout", "timeout" }, { "silence", "silence" }, { "retry-delay", "retry_delay" } };
+	} seconds[] = { { "timeout", "timeout" },
+			{ "silence", "silence" },
+			{ "retry-delay", "retry_delay" } };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		add_text(s, a, texts[i]);
 	for (size_t i = 0; i < ARRAY_LEN(seconds); i++)
@@ -373,6 +380,7 @@ int submission_send(struct submission *s, int64_t *id, struct err *e)
 	if (json_get_int(answer, "id", 1, INT64_MAX, 0, id, e) < 0)
 		return err_wrap(e, "the server's answer");
 	if (field_has(answer, "new") && !field_bool(answer, "new"))
-		fprintf(stderr, "slipway: job %lld is there already and has the same --dedupe key\n", (long long)*id);
+		fprintf(stderr, "slipway: job %lld is there already and has the same --dedupe key\n",
+			(long long)*id);
 	return 0;
 }

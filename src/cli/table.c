@@ -92,7 +92,8 @@ static bool shrink_one(const struct table *t, size_t *widths)
 	size_t widest = t->columns_len;
 	for (size_t c = 0; c < t->columns_len; c++) {
 		int least = t->columns[c].width_min;
-		if (least > 0 && widths[c] > (size_t)least && (widest == t->columns_len || widths[c] > widths[widest]))
+		if (least > 0 && widths[c] > (size_t)least &&
+		    (widest == t->columns_len || widths[c] > widths[widest]))
 			widest = c;
 	}
 	if (widest == t->columns_len)
@@ -138,8 +139,8 @@ static void add_spaces(struct buf *out, size_t n)
 		buf_addc(out, ' ');
 }
 
-static void add_cell(const struct table_column *column, const char *text, size_t width, bool is_last, bool is_title,
-		     struct buf *out)
+static void add_cell(const struct table *t, const struct table_column *column, const char *text, size_t width,
+		     bool is_last, struct buf *out)
 {
 	CLEAN_BUF struct buf cut = BUF_INIT;
 	size_t len = strlen(text), columns;
@@ -154,7 +155,12 @@ static void add_cell(const struct table_column *column, const char *text, size_t
 	}
 	if (column->is_right)
 		add_spaces(out, width - columns);
-	term_add_coloured(out, is_title ? "1" : column->is_coloured ? term_state_colour(text) : NULL, cut.data);
+	bool is_title = text == column->title;
+	const char *colour = is_title ? "1" : column->is_coloured ? term_state_colour(text) : NULL;
+	if (t->has_colours)
+		term_add_coloured(out, colour, cut.data);
+	else
+		buf_add(out, cut.data, cut.len);
 	if (!column->is_right && !is_last)
 		add_spaces(out, width - columns);
 }
@@ -170,7 +176,8 @@ static void add_row(const struct table *t, const size_t *widths, char *const *ce
 		if (!widths[c])
 			continue;
 		add_spaces(out, is_first ? 0 : GAP);
-		add_cell(&t->columns[c], cells ? cells[c] : t->columns[c].title, widths[c], c == last, !cells, out);
+		add_cell(t, &t->columns[c], cells ? cells[c] : t->columns[c].title, widths[c], c == last,
+			 out);
 		is_first = false;
 	}
 	/* An empty last cell leaves blanks behind. */
@@ -189,8 +196,9 @@ void table_format(const struct table *t, int width, bool has_titles, struct buf 
 		add_row(t, widths, t->cells + i, out);
 }
 
-void table_print(const struct table *t)
+void table_print(struct table *t)
 {
+	t->has_colours = term_has_colours();
 	CLEAN_BUF struct buf text = BUF_INIT;
 	table_format(t, term_width(), true, &text);
 	fwrite(text.data, 1, text.len, stdout);

@@ -23,6 +23,7 @@ struct table {
 	size_t columns_len;
 	char **cells; /* row by row; owned */
 	size_t cells_len, cells_cap;
+	bool has_colours; /* set by table_print() as standard output has them */
 	bool is_failed;
 };
 
@@ -33,6 +34,6 @@ void table_add(struct table *t, const char *text);
 void table_addf(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void table_format(const struct table *t, int width, bool has_titles, struct buf *out);
 /* To standard output, as wide as that is. */
-void table_print(const struct table *t);
+void table_print(struct table *t);
 
 #endif

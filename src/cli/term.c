@@ -40,9 +40,9 @@ const char *term_state_colour(const char *state)
 	static const struct {
 		const char *state, *colour;
 	} rows[] = {
-		{ "succeeded", "32" }, { "failed", "31" },	{ "cancelled", "35" }, { "running", "36" },
-		{ "collecting", "36" }, { "waiting", "33" },	{ "depwait", "33" },   { "blocked", "2" },
-		{ "scheduled", "2" },	{ "suspended", "2" },	{ "online", "32" },    { "offline", "31" },
+		{ "succeeded", "32" },	{ "failed", "31" },   { "cancelled", "35" }, { "running", "36" },
+		{ "collecting", "36" }, { "waiting", "33" },  { "depwait", "33" },   { "blocked", "2" },
+		{ "scheduled", "2" },	{ "suspended", "2" }, { "online", "32" },    { "offline", "31" },
 		{ "ready", "32" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
