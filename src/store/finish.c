@@ -1,0 +1,164 @@
+/* How attempts end. */
+
+#include "store/blobs.h"
+#include "store/ids_priv.h"
+#include "store/job_priv.h"
+#include "store/logs.h"
+
+static int add_artifacts(struct tx *tx, const struct job_end *end, struct err *e)
+{
+	for (size_t i = 0; i < end->artifacts_len; i++) {
+		const struct artifact *f = &end->artifacts[i];
+		int64_t size = 0;
+		/* No row may name a blob that is not there whole. */
+		if (!blob_exists(tx->store, f->sha256, &size) || size != f->size_bytes)
+			return err_set(e, ERR_INVALID, "artifact %s: its content was not uploaded", f->name);
+		if (tx_exec(tx, STMT_ARTIFACT_ADD,
+			    DB_ARGS(db_int(end->job), db_int(end->attempt), db_str(f->name), db_str(f->sha256),
+				    db_int(f->size_bytes)),
+			    NULL, e) < 0)
+			return err_wrap(e, "artifact %s", f->name);
+	}
+	return 0;
+}
+
+static int end_attempt_row(struct tx *tx, const struct job_end *end, struct err *e)
+{
+	int64_t changed = 0;
+	bool is_inline = end->log && end->log_len;
+	if (tx_exec(tx, STMT_ATTEMPT_END,
+		    DB_ARGS(db_int(end->job), db_int(end->attempt), db_int(tx->now_ms),
+			    db_int((int)end->outcome), db_int((int)end->reason), db_int(end->exit_code),
+			    db_int(end->signal), db_int(end->usage.wall_ms), db_int(end->usage.cpu_user_us),
+			    db_int(end->usage.cpu_sys_us), db_int(end->usage.memory_peak_bytes),
+			    db_int(end->log_bytes), db_int(end->is_log_truncated), db_int(is_inline),
+			    db_str_or_null(end->step), db_str_or_null(end->detail)),
+		    &changed, e) < 0)
+		return -1;
+	if (!changed)
+		return err_set(e, ERR_CORRUPT, "attempt %d of job %lld is not open", end->attempt,
+			       (long long)end->job);
+	if (is_inline && tx_exec(tx, STMT_ATTEMPT_LOG_ADD,
+				 DB_ARGS(db_int(end->job), db_int(end->attempt),
+					 db_blob(end->log, end->log_len)),
+				 NULL, e) < 0)
+		return -1;
+	return add_artifacts(tx, end, e);
+}
+
+/* What an end says about the machine it ran on. */
+static int blame_worker(struct tx *tx, int64_t worker, enum attempt_outcome outcome, struct err *e)
+{
+	if (outcome == OUTCOME_LOST)
+		return tx_exec(tx, STMT_WORKER_FAILED, DB_ARGS(db_int(worker)), NULL, e);
+	if (outcome == OUTCOME_SUCCEEDED)
+		return tx_exec(tx, STMT_WORKER_WORKED, DB_ARGS(db_int(worker)), NULL, e);
+	return 0;
+}
+
+int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end, const char *actor, struct err *e)
+{
+	struct verdict v = retry_decide(&r->j, end->outcome, end->reason, tx->now_ms);
+	r->j.failures = v.failures;
+	r->j.losses = v.losses;
+	if (v.state == STATE_SCHEDULED)
+		r->j.run_at_ms = v.run_at_ms;
+	r->j.exit_code = end->exit_code;
+	r->j.signal = end->signal;
+	r->j.artifacts = (int)end->artifacts_len;
+	if (end_attempt_row(tx, end, e) < 0 || job_move(tx, r, v.state, v.reason, actor, end->detail, e) < 0)
+		return -1;
+	if (end->result &&
+	    tx_exec(tx, STMT_JOB_SET_RESULT, DB_ARGS(db_int(r->j.id), db_str(end->result)), NULL, e) < 0)
+		return -1;
+	if (blame_worker(tx, r->worker, end->outcome, e) < 0)
+		return -1;
+	return state_is_final(v.state) ? needs_follow(tx, r, actor, e) : 0;
+}
+
+/* Was exactly this end recorded before? */
+static int find_repeat(struct tx *tx, const struct job_end *end, bool *is_repeat, struct err *e)
+{
+	CLEAN_ROWS struct db_rows rows;
+	if (tx_query(tx, STMT_ATTEMPT_OUTCOME, DB_ARGS(db_int(end->job), db_int(end->attempt)), &rows, e) < 0)
+		return -1;
+	int rc = db_next(&rows, e);
+	*is_repeat = rc > 0 && db_col_int(&rows, 0) == (int)end->outcome;
+	return rc < 0 ? -1 : 0;
+}
+
+int jobs_finish(struct tx *tx, const struct job_end *end, const char *actor, enum job_state *state, bool *is_repeat,
+		struct err *e)
+{
+	struct job_row r;
+	*is_repeat = false;
+	if (job_row_get(tx, end->job, &r, e) < 0)
+		return -1;
+	*state = r.j.state;
+	if (!state_is_leased(r.j.state) || r.j.attempt != end->attempt) {
+		if (find_repeat(tx, end, is_repeat, e) < 0)
+			return -1;
+		return err_set(e, ERR_STALE, "attempt %d of job %lld does not hold the lease", end->attempt,
+			       (long long)end->job);
+	}
+	if (end->outcome == OUTCOME_RUNNING)
+		return err_set(e, ERR_INVALID, "job %lld: running is no end", (long long)end->job);
+	if (job_end_attempt(tx, &r, end, actor, e) < 0)
+		return -1;
+	*state = r.j.state;
+	return 0;
+}
+
+/* An end that nobody reported. */
+static int end_unreported(struct tx *tx, int64_t id, enum attempt_outcome outcome, const char *detail,
+			  struct err *e)
+{
+	struct job_row r;
+	if (job_row_get(tx, id, &r, e) < 0)
+		return -1;
+	struct job_end end = { .job = id,
+			       .attempt = r.j.attempt,
+			       .outcome = outcome,
+			       .reason = outcome == OUTCOME_LOST ? REASON_LOST : REASON_NONE,
+			       .detail = detail,
+			       .exit_code = -1 };
+	/* What it wrote until then is its log. */
+	end.log_bytes = log_size(tx->store, id, r.j.attempt);
+	return job_end_attempt(tx, &r, &end, "server", e);
+}
+
+static int end_all(struct tx *tx, const struct ids *ids, enum attempt_outcome outcome, const char *detail,
+		   struct err *e)
+{
+	for (size_t i = 0; i < ids->len; i++)
+		if (end_unreported(tx, ids->at[i], outcome, detail, e) < 0)
+			return -1;
+	return 0;
+}
+
+int jobs_expire(struct tx *tx, int limit, int64_t grace_ms, int64_t *next_ms, struct err *e)
+{
+	CLEAN_IDS struct ids ids = IDS_INIT;
+	*next_ms = 0;
+	if (ids_query(tx, STMT_LEASE_ENDED, DB_ARGS(db_int(tx->now_ms - grace_ms), db_int(limit)), &ids, e) < 0 ||
+	    end_all(tx, &ids, OUTCOME_LOST, "its worker was not heard of", e) < 0 ||
+	    tx_get_int(tx, STMT_LEASE_NEXT, DB_NO_ARGS, next_ms, e) < 0)
+		return -1;
+	if (*next_ms)
+		*next_ms += grace_ms + 1;
+	return 0;
+}
+
+int jobs_reclaim(struct tx *tx, int64_t worker, const char *session, enum attempt_outcome outcome,
+		 const char *detail, int *n, struct err *e)
+{
+	CLEAN_IDS struct ids ids = IDS_INIT;
+	*n = 0;
+	if (outcome != OUTCOME_LOST && outcome != OUTCOME_RELEASED)
+		return err_set(e, ERR_INVALID, "reclaimed attempts are lost or released");
+	if (ids_query(tx, STMT_LEASED_OF, DB_ARGS(db_int(worker), db_str(session)), &ids, e) < 0 ||
+	    end_all(tx, &ids, outcome, detail, e) < 0)
+		return -1;
+	*n = (int)ids.len;
+	return 0;
+}

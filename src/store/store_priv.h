@@ -1,0 +1,82 @@
+/* The store itself. For src/store/ only. */
+#ifndef SLIPWAY_STORE_STORE_PRIV_H
+#define SLIPWAY_STORE_STORE_PRIV_H
+
+#include <pthread.h>
+
+#include "store/tx_priv.h"
+
+/* Tasks for one thread. */
+struct queue {
+	struct store *store;
+	/* Works off a list of tasks; each must be finished (queue_finish). */
+	void (*work)(struct store *s, struct store_task *head);
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct store_task *head, **tail;
+	int limit; /* tasks taken at once */
+	bool is_running, is_stopping;
+};
+
+struct seal_job {
+	int64_t job;
+	int attempt;
+};
+
+/* Logs: files, and the thread that compresses them. */
+struct logs {
+	char *dir;
+	int dir_fd;
+	/* Appends to a log and its sealing exclude each other: by the number of the job. */
+	pthread_mutex_t stripes[64];
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct seal_job *todo;
+	size_t todo_len, todo_cap;
+	bool is_running, is_stopping;
+};
+
+struct blobs {
+	char *dir;
+	int dir_fd;
+	pthread_mutex_t lock; /* between a blob that gets its name and one that is removed */
+};
+
+struct store {
+	char *data_dir;
+	int lock_fd;
+	struct tx writer, reader;
+	struct queue writes, reads;
+	store_watch_fn *watch;
+	void *ctx;
+	int64_t opened_wall_ms, opened_boot_ms;
+	struct err broken; /* the writer's: why nothing is written any more */
+	struct blobs blobs;
+	struct logs logs;
+};
+
+int queue_start(struct queue *q, struct store *s, void (*work)(struct store *, struct store_task *), int limit,
+		struct err *e);
+/* Works off what is queued, then ends the thread. */
+void queue_stop(struct queue *q);
+void queue_add(struct queue *q, struct store_task *t);
+
+void store_run_writes(struct store *s, struct store_task *head);
+void store_run_reads(struct store *s, struct store_task *head);
+
+/* The lock on a data folder, held as long as the descriptor. ERR_BUSY names who has it. */
+int store_lock(const char *data_dir, int *fd, struct err *e);
+
+/* Check, create, migrate and open the database. */
+int dbfile_open(const char *data_dir, bool is_create, struct db **writer, struct db **reader, struct err *e);
+/* The newest schema this program knows. */
+int dbfile_version(void);
+
+int blobs_open(struct store *s, struct err *e);
+void blobs_close(struct store *s);
+int logs_open(struct store *s, struct err *e);
+void logs_close(struct store *s);
+
+#endif

@@ -1,0 +1,136 @@
+/* Workers, and the lanes they take from. */
+#include <string.h>
+
+#include "base/arena.h"
+#include "store/ids_priv.h"
+#include "store/records.h"
+
+int lanes_list(struct tx *tx, struct arena *a, struct lane **out, size_t *n, struct err *e)
+{
+	CLEAN_IDS struct ids ids = IDS_INIT;
+	*n = 0;
+	if (ids_query(tx, STMT_LANE_LIST, DB_NO_ARGS, &ids, e) < 0)
+		return -1;
+	*out = arena_array(a, ids.len + 1, sizeof **out);
+	if (!*out)
+		return err_set(e, ERR_NOMEM, "lanes");
+	for (; *n < ids.len; (*n)++) {
+		const struct lane *l = lane_get(tx, ids.at[*n], e);
+		if (!l)
+			return -1;
+		(*out)[*n] = *l;
+		(*out)[*n].arch = arena_strdup(a, l->arch);
+		(*out)[*n].tags = arena_strdup(a, l->tags);
+		if (!(*out)[*n].arch || !(*out)[*n].tags)
+			return err_set(e, ERR_NOMEM, "lanes");
+	}
+	return 0;
+}
+
+static struct db_value text(const char *s)
+{
+	return db_str(s ? s : "");
+}
+
+int workers_register(struct tx *tx, const struct worker *w, int64_t *id, struct err *e)
+{
+	if (!w->name || !*w->name || !w->session || !*w->session)
+		return err_set(e, ERR_INVALID, "a worker needs a name and a session");
+	if (worker_find(tx, w->name, id, e) < 0)
+		return -1;
+	if (*id)
+		return tx_exec(tx, STMT_WORKER_UPDATE,
+			       DB_ARGS(db_int(*id), text(w->machine), text(w->boot_id), text(w->session),
+				       text(w->version), text(w->arch), db_int(w->isolations), text(w->tags),
+				       db_int(w->slots), db_int(tx->now_ms)),
+			       NULL, e);
+	CLEAN_ROWS struct db_rows rows;
+	if (tx_query(tx, STMT_WORKER_ADD,
+		     DB_ARGS(text(w->name), text(w->machine), text(w->boot_id), text(w->session),
+			     text(w->version), text(w->arch), db_int(w->isolations), text(w->tags),
+			     db_int(w->slots), db_int(tx->now_ms)),
+		     &rows, e) < 0 ||
+	    db_next(&rows, e) <= 0)
+		return -1;
+	*id = db_col_int(&rows, 0);
+	return worker_learn(tx, *id, w->name, e);
+}
+
+static int read_worker(struct db_rows *rows, struct arena *a, struct worker *w, struct err *e)
+{
+	*w = (struct worker){
+		.id = db_col_int(rows, 0),
+		.name = db_col_str(rows, 1, a),
+		.machine = db_col_str(rows, 2, a),
+		.boot_id = db_col_str(rows, 3, a),
+		.session = db_col_str(rows, 4, a),
+		.version = db_col_str(rows, 5, a),
+		.arch = db_col_str(rows, 6, a),
+		.isolations = (unsigned)db_col_int(rows, 7),
+		.tags = db_col_str(rows, 8, a),
+		.slots = (int)db_col_int(rows, 9),
+		.state = (enum worker_state)db_col_int(rows, 10),
+		.failures = (int)db_col_int(rows, 11),
+		.beat_ms = db_col_int(rows, 12),
+		.is_online = db_col_int(rows, 13) != 0,
+		.running = (int)db_col_int(rows, 14),
+	};
+	return w->name && w->machine && w->boot_id && w->session && w->version && w->arch && w->tags ?
+		       0 :
+		       err_set(e, ERR_NOMEM, "worker");
+}
+
+int workers_find_session(struct tx *tx, const char *name, const char *session, struct arena *a, struct worker *out,
+			 struct err *e)
+{
+	CLEAN_ROWS struct db_rows rows;
+	if (tx_query(tx, STMT_WORKER_BY_NAME, DB_ARGS(text(name)), &rows, e) < 0)
+		return -1;
+	int rc = db_next(&rows, e);
+	if (rc == 0)
+		return err_set(e, ERR_STALE, "worker %s is not registered", name);
+	if (rc < 0 || read_worker(&rows, a, out, e) < 0)
+		return -1;
+	if (strcmp(out->session, session) != 0)
+		return err_set(e, ERR_STALE, "worker %s has registered anew: this session is over", name);
+	return 0;
+}
+
+int workers_beat(struct tx *tx, int64_t id, struct err *e)
+{
+	return tx_exec(tx, STMT_WORKER_BEAT, DB_ARGS(db_int(id), db_int(tx->now_ms)), NULL, e);
+}
+
+int workers_set_online(struct tx *tx, int64_t id, bool is_online, struct err *e)
+{
+	return tx_exec(tx, STMT_WORKER_SET_ONLINE, DB_ARGS(db_int(id), db_int(is_online)), NULL, e);
+}
+
+int workers_set_state(struct tx *tx, const char *name, enum worker_state s, const char *actor, struct err *e)
+{
+	int64_t changed = 0;
+	if (!worker_state_name(s))
+		return err_set(e, ERR_INVALID, "there is no such worker state");
+	if (tx_exec(tx, STMT_WORKER_SET_STATE, DB_ARGS(text(name), db_int((int)s)), &changed, e) < 0)
+		return -1;
+	return changed ? 0 : err_set(e, ERR_NOT_FOUND, "there is no worker %s", name);
+}
+
+int workers_list(struct tx *tx, struct arena *a, struct worker **out, size_t *n, struct err *e)
+{
+	int64_t count = 0;
+	*n = 0;
+	if (tx_get_int(tx, STMT_WORKER_COUNT, DB_NO_ARGS, &count, e) < 0)
+		return -1;
+	*out = arena_array(a, (size_t)count + 1, sizeof **out);
+	if (!*out)
+		return err_set(e, ERR_NOMEM, "workers");
+	CLEAN_ROWS struct db_rows rows;
+	if (tx_query(tx, STMT_WORKER_LIST, DB_NO_ARGS, &rows, e) < 0)
+		return -1;
+	int rc = 0;
+	while (*n < (size_t)count && (rc = db_next(&rows, e)) > 0)
+		if (read_worker(&rows, a, &(*out)[(*n)++], e) < 0)
+			return -1;
+	return rc < 0 ? -1 : 0;
+}
