@@ -1,0 +1,35 @@
+/* The handlers that the table of routes names. Each is documented by its row. */
+#ifndef SLIPWAY_SERVER_ROUTES_PRIV_H
+#define SLIPWAY_SERVER_ROUTES_PRIV_H
+
+struct ask;
+struct err;
+
+/* routes_submit.c */
+void submit_route(struct ask *a);
+void act_route(struct ask *a);
+/* routes_jobs.c, routes_wait.c */
+void jobs_list_route(struct ask *a);
+void jobs_show_route(struct ask *a);
+void artifacts_list_route(struct ask *a);
+void artifact_route(struct ask *a);
+void wait_route(struct ask *a);
+/* why.c */
+void why_route(struct ask *a);
+/* routes_admin.c */
+void status_route(struct ask *a);
+void workers_list_route(struct ask *a);
+void worker_state_route(struct ask *a);
+void targets_list_route(struct ask *a);
+void target_show_route(struct ask *a);
+void target_remove_route(struct ask *a);
+void types_route(struct ask *a);
+void check_route(struct ask *a);
+void gc_route(struct ask *a);
+/* feed_log.c */
+int blob_sink_begin(struct ask *a, struct err *e);
+void blob_put_route(struct ask *a);
+void blob_get_route(struct ask *a);
+void feed_artifact(struct ask *a);
+
+#endif

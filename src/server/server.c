@@ -1,0 +1,204 @@
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "server/server_priv.h"
+#include "store/blobs.h"
+#include "store/jobs.h"
+#include "store/records.h"
+
+enum { CONNECTIONS_MAX = 20000 };
+
+int64_t server_beat_ms(const struct server *s)
+{
+	return s->lease_ms / 4;
+}
+
+/* --- who is asking --- */
+
+static char *look_up_user(uid_t uid)
+{
+	char space[4096], number[32];
+	struct passwd pw, *found = NULL;
+	if (getpwuid_r(uid, &pw, space, sizeof space, &found) == 0 && found)
+		return strdup(found->pw_name);
+	snprintf(number, sizeof number, "uid:%u", (unsigned)uid);
+	return strdup(number);
+}
+
+/* Names are looked up once each: that may ask the network. */
+int server_identify(struct server *s, const struct http_peer *peer, struct arena *a, const char **who,
+		    bool *is_admin, struct err *e)
+{
+	if (!peer->is_local)
+		return err_set(e, ERR_DENIED, "only this machine's users are known here");
+	pthread_mutex_lock(&s->users_lock);
+	char *name = idmap_find(&s->users, (int64_t)peer->uid + 1);
+	if (!name) {
+		name = look_up_user(peer->uid);
+		if (name && idmap_set(&s->users, (int64_t)peer->uid + 1, name, NULL)) {
+			free(name);
+			name = NULL;
+		}
+	}
+	pthread_mutex_unlock(&s->users_lock);
+	*who = name ? arena_strdup(a, name) : NULL;
+	*is_admin = peer->uid == 0 || peer->uid == s->uid;
+	return *who ? 0 : err_set(e, ERR_NOMEM, "no memory for a user's name");
+}
+
+/* --- start --- */
+
+/* The files of build types are inputs like any others: the worker finds them as blobs. */
+static int store_type_files(struct server *s, struct err *e)
+{
+	const struct build_type *t;
+	for (size_t i = 0; s->types && (t = build_types_at(s->types, i)); i++) {
+		for (size_t k = 0; k < t->files_len; k++) {
+			char sha256[65];
+			if (blob_put(s->store, t->files[k].content, t->files[k].len, sha256, e))
+				return err_wrap(e, "build type %s: store %s", t->name, t->files[k].name);
+		}
+	}
+	return 0;
+}
+
+struct start_task {
+	struct store_task task;
+	int64_t lease_ms;
+};
+
+/* Workers could not renew while there was no server: all get a full lease from now. */
+static int extend_leases(struct tx *tx, struct store_task *t, struct err *e)
+{
+	struct start_task *k = container_of(t, struct start_task, task);
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	struct worker *workers;
+	size_t n;
+	if (workers_list(tx, &a, &workers, &n, e))
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (workers[i].running && jobs_renew(tx, workers[i].id, tx_now_ms(tx) + k->lease_ms, e))
+			return -1;
+	return 0;
+}
+
+static int start_parts(struct server *s, const struct server_options *o, struct err *e)
+{
+	struct store_options so = {
+		.data_dir = o->data_dir, .db_url = o->db_url, .is_create = true, .watch = hub_watch, .ctx = s
+	};
+	struct start_task k = { .task = { .run = extend_leases }, .lease_ms = s->lease_ms };
+	if (store_open(&s->store, &so, e))
+		return -1;
+	if (o->types_dir && build_types_load(o->types_dir, &s->types, e))
+		return err_wrap(e, "build types");
+	if (store_type_files(s, e))
+		return -1;
+	if (store_write_wait(s->store, &k.task)) {
+		*e = k.task.err;
+		return err_wrap(e, "extend leases");
+	}
+	return tick_start(s, e) || offload_start(s, e) ? -1 : 0;
+}
+
+static void init_tick(struct tick *t)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&t->cond, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	pthread_mutex_init(&t->lock, NULL);
+}
+
+int server_open(struct server **out, const struct server_options *o, struct err *e)
+{
+	struct server *s = calloc(1, sizeof *s);
+	if (!s)
+		return err_set(e, ERR_NOMEM, "no memory for a server");
+	s->uid = geteuid();
+	s->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS_DEFAULT;
+	s->http_threads = o->http_threads ? o->http_threads : 2;
+	s->started_wall_ms = clock_wall_ms();
+	s->started_boot_ms = clock_boot_ms();
+	s->is_own_fresh = true;
+	s->data_dir = strdup(o->data_dir);
+	hub_init(s);
+	init_tick(&s->tick);
+	pthread_mutex_init(&s->users_lock, NULL);
+	pthread_mutex_init(&s->offload.lock, NULL);
+	pthread_cond_init(&s->offload.cond, NULL);
+	if (start_parts(s, o, e)) {
+		server_close(s);
+		return -1;
+	}
+	*out = s;
+	return 0;
+}
+
+int server_listen(struct server *s, int listen_fd, struct err *e)
+{
+	struct http_server_options o = {
+		.listen_fd = listen_fd,
+		.threads = s->http_threads,
+		.connections_max = CONNECTIONS_MAX,
+		.begin = route_begin,
+		.handle = route_handle,
+		.error_body = route_error_body,
+		.ctx = s,
+	};
+	return http_server_start(&s->http, &o, e);
+}
+
+void server_set_own_worker(struct server *s, pid_t pid)
+{
+	pthread_mutex_lock(&s->lock);
+	s->own_pid = pid;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* --- end --- */
+
+void server_drain(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->is_draining = true;
+	pthread_mutex_unlock(&s->lock);
+	hub_expire(s, 0, true);
+}
+
+static void free_users(struct server *s)
+{
+	size_t at = 0;
+	int64_t uid;
+	void *name;
+	while (idmap_next(&s->users, &at, &uid, &name))
+		free(name);
+	idmap_release(&s->users);
+}
+
+/* First what makes tasks, then what runs them, then what they used. */
+void server_close(struct server *s)
+{
+	if (!s)
+		return;
+	http_server_stop(s->http);
+	tick_stop(s);
+	offload_stop(s);
+	store_close(s->store);
+	hub_release(s);
+	http_server_free(s->http);
+	build_types_free(s->types);
+	arena_release(&s->lanes.arena);
+	free_users(s);
+	pthread_mutex_destroy(&s->users_lock);
+	pthread_mutex_destroy(&s->offload.lock);
+	pthread_cond_destroy(&s->offload.cond);
+	pthread_mutex_destroy(&s->tick.lock);
+	pthread_cond_destroy(&s->tick.cond);
+	free(s->data_dir);
+	free(s);
+}

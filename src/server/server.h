@@ -1,0 +1,40 @@
+/* The server: the /v1 API and the /feed of workers over one store.
+ *
+ * Life: server_open (opens the store, loads build types), server_listen (answers on a socket), server_drain (gives
+ * out nothing more), server_close. One at a time in a process; these calls come from one thread. Inside, nothing
+ * waits: HTTP threads hand tasks to the store and park the request (http/server.h); one thread keeps time, one does
+ * what takes long (big batches).
+ * Read next: server_priv.h, route.h. */
+#ifndef SLIPWAY_SERVER_SERVER_H
+#define SLIPWAY_SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct buf;
+struct err;
+struct server;
+
+struct server_options {
+	const char *data_dir, *db_url;
+	const char *types_dir; /* folder of build types; NULL = none */
+	int64_t lease_ms;      /* 0 = 20 s; a worker renews four times as often */
+	int http_threads;      /* 0 = 2 */
+};
+
+int server_open(struct server **out, const struct server_options *o, struct err *e);
+/* Takes the listening descriptor. */
+int server_listen(struct server *s, int listen_fd, struct err *e);
+/* The process that is this server's own worker, 0 = none now. What it held before is lost with it; but what a worker
+ * of an earlier server held is released: the server's end, not the job, was the cause. */
+void server_set_own_worker(struct server *s, pid_t pid);
+/* Parked leases are answered, no more work is given out; everything else goes on. */
+void server_drain(struct server *s);
+/* NULL is fine. */
+void server_close(struct server *s);
+
+/* docs/API.md, from the table of routes. */
+void server_api_doc(struct buf *out);
+
+#endif

@@ -1,0 +1,165 @@
+/* The server's inside: what its files share.
+ *
+ * Threads: HTTP threads, the store's writer and reader (run() and done() of tasks, hub_watch()), the tick, the
+ * offload thread. server->lock guards sessions, what they hold, parked leases and subscriptions (hub.c). With it held
+ * only these are called: http_answer* / http_continue / http_wake / http_hold / http_drop, store_write / store_read.
+ * Files: hub.c (who waits for what), lease.c and the other feed_*.c, tick.c, offload.c, route.c, routes*.c. */
+#ifndef SLIPWAY_SERVER_SERVER_PRIV_H
+#define SLIPWAY_SERVER_SERVER_PRIV_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "kind/build_type.h"
+#include "model/lane.h"
+#include "server/route.h"
+#include "server/server.h"
+#include "store/store.h"
+
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+enum {
+	LEASE_MS_DEFAULT = 20000,
+	LEASE_GRACE_MS = 2000,
+	LEASE_JOBS_MAX = 1024, /* in one call */
+	PARK_MS_MAX = 60000,
+};
+
+struct lease_call;
+struct http_peer;
+
+/* A session of a worker as this server knows it; what it holds is a list. */
+struct session {
+	char *worker, *hex;
+	int64_t worker_id;
+	struct lease_call *call; /* the newest lease call, if it may park or is parked */
+	struct held *held;
+	int cancels; /* held attempts whose cancel it was not told yet */
+	int64_t heard_ms; /* boot clock */
+};
+
+struct held {
+	int64_t job;
+	int attempt;
+	enum job_kind kind;
+	bool is_cancel_asked, is_cancel_told;
+	struct session *session;
+	struct held *next, **link;
+};
+
+/* Somebody wants to hear of a job's changes. Called on the writer's thread with the lock held. */
+struct sub {
+	int64_t job;
+	void (*fn)(struct sub *s, const struct store_change *c);
+	struct sub *next, **link;
+};
+
+/* Something parked that waits no longer than this. Called once, by the tick, with the lock held. */
+struct alarm {
+	int64_t at_ms; /* boot clock */
+	void (*fn)(struct alarm *a);
+	struct alarm *next, **link;
+};
+
+/* Known lanes; only on the writer's thread. */
+struct lane_cache {
+	struct arena arena;
+	struct lane *lanes;
+	size_t len;
+	bool is_fresh;
+};
+
+struct tick {
+	pthread_t thread;
+	bool is_running, has_thread;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	/* boot clock, 0 = nothing to do; guarded by its lock */
+	int64_t due_ms, expire_ms, park_ms;
+	bool is_stopping;
+};
+
+struct offload_item;
+struct offload {
+	pthread_t thread;
+	bool has_thread;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	struct offload_item *head, **tail;
+	bool is_stopping;
+};
+
+struct server {
+	char *data_dir;
+	int64_t lease_ms;
+	int http_threads;
+	struct store *store;
+	struct http_server *http;
+	struct build_types *types;
+	uid_t uid;
+	int64_t started_wall_ms, started_boot_ms;
+	struct tick tick;
+	struct offload offload;
+	struct lane_cache lanes;
+
+	pthread_mutex_t users_lock;
+	struct idmap users; /* uid + 1 → name */
+
+	pthread_mutex_t lock;
+	/* guarded: */
+	struct map sessions;  /* by the worker's name */
+	struct idmap held;    /* by job */
+	struct idmap subs;    /* first sub, by job */
+	struct lease_call *parked, **parked_tail; /* longest parked first */
+	struct alarm *alarms;
+	bool is_draining;
+	pid_t own_pid;
+	bool is_own_fresh; /* the own worker has not registered since this server started */
+};
+
+/* server.c */
+int server_identify(struct server *s, const struct http_peer *peer, struct arena *a, const char **who,
+		    bool *is_admin, struct err *e);
+int64_t server_beat_ms(const struct server *s);
+
+/* hub.c; `hub_` functions marked (locked) need the lock held. */
+void hub_init(struct server *s);
+void hub_release(struct server *s);
+void hub_watch(void *ctx, const struct store_change *changes, size_t n);
+void hub_sub_add(struct server *s, struct sub *sub);	/* takes the lock */
+void hub_sub_remove(struct server *s, struct sub *sub); /* takes the lock; once or more */
+void hub_alarm_add(struct server *s, struct alarm *a);	  /* takes the lock */
+void hub_alarm_remove(struct server *s, struct alarm *a); /* takes the lock; once or more */
+/* (locked) NULL: not known here. */
+struct session *hub_session_find(struct server *s, const char *worker, const char *hex);
+/* (locked) Replaces an older session of the worker; its parked call is answered. NULL: out of memory. */
+struct session *hub_session_set(struct server *s, const char *worker, const char *hex, int64_t worker_id);
+void hub_session_remove(struct server *s, const char *worker); /* (locked) */
+int hub_held_add(struct server *s, struct session *session, const struct job *j); /* (locked) */
+bool hub_holds(struct server *s, const char *worker, const char *hex, int64_t job, int attempt); /* takes the lock */
+void hub_park(struct server *s, struct lease_call *c);	 /* (locked) */
+void hub_unpark(struct server *s, struct lease_call *c); /* (locked) */
+/* Every parked call and alarm that is due, or all: it waits no longer. Gives when the next is due, 0 = none. */
+int64_t hub_expire(struct server *s, int64_t now_boot_ms, bool is_all);
+void hub_wake_worker(struct server *s, const char *worker);
+bool hub_is_online(struct server *s, const struct worker *w);
+
+/* tick.c */
+int tick_start(struct server *s, struct err *e);
+void tick_stop(struct server *s);
+/* Look again at this boot time (0 = now), or earlier if that was planned. Any thread, any lock. */
+void tick_due_at(struct server *s, int64_t boot_ms);
+void tick_expire_at(struct server *s, int64_t boot_ms);
+void tick_park_at(struct server *s, int64_t boot_ms);
+
+/* offload.c: work that would hold up an HTTP thread. */
+int offload_start(struct server *s, struct err *e);
+void offload_stop(struct server *s);
+/* Run fn(a) there; the request is held until it has run. */
+void offload_ask(struct ask *a, void (*fn)(struct ask *a));
+
+#endif

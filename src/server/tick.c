@@ -1,0 +1,166 @@
+/* Duties of time: scheduled jobs that are due, leases that ended, parked calls that have waited long enough. One
+ * thread that sleeps until the earliest of them; with nothing planned it sleeps for ever. */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/server_priv.h"
+#include "store/jobs.h"
+
+enum {
+	TICK_JOBS_MAX = 1000, /* in one transaction */
+	TICK_RETRY_MS = 1000, /* after an error of the store */
+};
+
+struct tick_task {
+	struct store_task task;
+	int (*fn)(struct tx *tx, int64_t *next_ms, struct err *e);
+	int64_t next_ms;
+};
+
+static int due(struct tx *tx, int64_t *next_ms, struct err *e)
+{
+	return jobs_wake_due(tx, TICK_JOBS_MAX, next_ms, e);
+}
+
+static int expire(struct tx *tx, int64_t *next_ms, struct err *e)
+{
+	return jobs_expire(tx, TICK_JOBS_MAX, LEASE_GRACE_MS, next_ms, e);
+}
+
+static int tick_run(struct tx *tx, struct store_task *t, struct err *e)
+{
+	struct tick_task *k = container_of(t, struct tick_task, task);
+	return k->fn(tx, &k->next_ms, e);
+}
+
+/* Runs the duty; gives when to come again on the boot clock, 0 = not planned. */
+static int64_t do_duty(struct server *s, int (*fn)(struct tx *tx, int64_t *next_ms, struct err *e))
+{
+	struct tick_task k = { .task = { .run = tick_run }, .fn = fn };
+	if (store_write_wait(s->store, &k.task)) {
+		log_err(&k.task.err, "tick");
+		return clock_boot_ms() + TICK_RETRY_MS;
+	}
+	if (k.next_ms == 0)
+		return 0;
+	int64_t in_ms = k.next_ms - store_now_ms(s->store);
+	return clock_boot_ms() + (in_ms > 0 ? in_ms : 0);
+}
+
+static void plan(int64_t *at, int64_t boot_ms)
+{
+	if (boot_ms && (*at == 0 || boot_ms < *at))
+		*at = boot_ms;
+}
+
+static int64_t earliest(const struct tick *t)
+{
+	int64_t at = 0;
+	plan(&at, t->due_ms);
+	plan(&at, t->expire_ms);
+	plan(&at, t->park_ms);
+	return at;
+}
+
+static void wait_until(struct tick *t, int64_t boot_ms)
+{
+	if (boot_ms == 0) {
+		pthread_cond_wait(&t->cond, &t->lock);
+		return;
+	}
+	int64_t ms = boot_ms - clock_boot_ms();
+	if (ms <= 0)
+		return;
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_sec += ms / 1000;
+	ts.tv_nsec += (ms % 1000) * 1000000;
+	if (ts.tv_nsec >= 1000000000) {
+		ts.tv_sec++;
+		ts.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&t->cond, &t->lock, &ts);
+}
+
+/* With the lock: is this duty to be done now? Then it is planned no more. */
+static bool take_duty(int64_t *at, int64_t now_ms)
+{
+	bool is_now = *at && *at <= now_ms;
+	if (is_now)
+		*at = 0;
+	return is_now;
+}
+
+static void *tick_loop(void *arg)
+{
+	struct server *s = arg;
+	struct tick *t = &s->tick;
+	pthread_mutex_lock(&t->lock);
+	while (!t->is_stopping) {
+		int64_t now_ms = clock_boot_ms();
+		bool is_due = take_duty(&t->due_ms, now_ms), is_expire = take_duty(&t->expire_ms, now_ms),
+		     is_park = take_duty(&t->park_ms, now_ms);
+		if (!is_due && !is_expire && !is_park) {
+			wait_until(t, earliest(t));
+			continue;
+		}
+		pthread_mutex_unlock(&t->lock);
+		int64_t due_ms = is_due ? do_duty(s, due) : 0, expire_ms = is_expire ? do_duty(s, expire) : 0;
+		int64_t park_ms = is_park ? hub_expire(s, now_ms, false) : 0;
+		pthread_mutex_lock(&t->lock);
+		plan(&t->due_ms, due_ms);
+		plan(&t->expire_ms, expire_ms);
+		plan(&t->park_ms, park_ms);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
+}
+
+int tick_start(struct server *s, struct err *e)
+{
+	if (pthread_create(&s->tick.thread, NULL, tick_loop, s))
+		return err_set(e, ERR_SYSTEM, "start the thread that keeps time");
+	s->tick.has_thread = true;
+	tick_due_at(s, 0);
+	tick_expire_at(s, clock_boot_ms());
+	return 0;
+}
+
+void tick_stop(struct server *s)
+{
+	struct tick *t = &s->tick;
+	pthread_mutex_lock(&t->lock);
+	t->is_stopping = true;
+	pthread_cond_signal(&t->cond);
+	pthread_mutex_unlock(&t->lock);
+	if (t->has_thread)
+		pthread_join(t->thread, NULL);
+	t->has_thread = false;
+}
+
+static void pull(struct server *s, int64_t *at, int64_t boot_ms)
+{
+	struct tick *t = &s->tick;
+	pthread_mutex_lock(&t->lock);
+	int64_t before = earliest(t);
+	plan(at, boot_ms);
+	if (earliest(t) != before)
+		pthread_cond_signal(&t->cond);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void tick_due_at(struct server *s, int64_t boot_ms)
+{
+	pull(s, &s->tick.due_ms, boot_ms ? boot_ms : 1);
+}
+
+void tick_expire_at(struct server *s, int64_t boot_ms)
+{
+	pull(s, &s->tick.expire_ms, boot_ms);
+}
+
+void tick_park_at(struct server *s, int64_t boot_ms)
+{
+	pull(s, &s->tick.park_ms, boot_ms);
+}
