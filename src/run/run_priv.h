@@ -1,0 +1,179 @@
+/* Inside of src/run: what a run and an attempt are made of. One thread; see run/run.h for the outside.
+ *
+ *   run.c       the loop: events of spawners, pipes and tasks, deadlines
+ *   attempt.c   one attempt's way through prepare → steps → collect → clean
+ *   native.c, chroot.c   what differs between the drivers (driver_priv.h)
+ *   pump.c      the log      folder.c  a native slot's folder
+ *   inputs.c, collect.c, image.c   work done by tasks beside the loop */
+#ifndef SLIPWAY_RUN_RUN_PRIV_H
+#define SLIPWAY_RUN_RUN_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "model/spec.h"
+#include "run/run.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/spawner.h"
+
+enum {
+	RUN_SLOTS_MAX = SPAWNER_SLOTS_MAX,
+	RUN_ROOM_BYTES = 256 * 1024,
+	RUN_IMAGES_KEPT = 4, /* unpacked images that nobody uses */
+};
+
+enum run_task { TASK_INPUTS, TASK_COLLECT, TASK_UNPACK, TASKS };
+
+/* What an epoll event is about. */
+enum run_source { SOURCE_NATIVE = 1, SOURCE_CHROOT, SOURCE_PIPE, SOURCE_TASK, SOURCE_IMAGE };
+
+enum phase {
+	PHASE_IMAGE,   /* waits for its image to be unpacked */
+	PHASE_INPUTS,  /* a task copies its inputs */
+	PHASE_STEP,    /* a step runs */
+	PHASE_COLLECT, /* a task gathers what it produced */
+	PHASE_CLEAN,   /* its root is being taken down */
+	PHASE_DONE,    /* to be reported by the next dispatch */
+};
+
+/* Why an attempt is being ended from outside of itself. The first one counts. */
+enum halt { HALT_NONE, HALT_CANCEL, HALT_RELEASE, HALT_STALE, HALT_TIMEOUT, HALT_STEP_TIMEOUT, HALT_SILENCE };
+
+struct pump {
+	int fd;	     /* read end of the step's pipe; -1 */
+	int file_fd; /* -1 while it is in memory */
+	struct buf memory;
+	int64_t limit_bytes, size_bytes; /* without and with the mark */
+	int64_t first_ms;		 /* when the first byte that is still in memory came; 0 */
+	bool is_truncated, is_wide, is_broken;
+	int64_t told_bytes; /* by on_log */
+};
+
+/* The reusable folder of a native slot. */
+struct folder {
+	int fd, out_fd; /* -1: not made */
+	uint64_t out_inode;
+	char *path; /* absolute */
+};
+
+struct image {
+	struct image *next;
+	char sha256[65];
+	bool is_ready;
+	int task; /* unpacking it: the task's socket; -1 */
+	int users;
+	int64_t used_serial;
+	struct err failed; /* code != ERR_NONE: could not be unpacked */
+};
+
+struct driver;
+
+struct run_attempt {
+	struct run *run;
+	const struct driver *driver;
+	struct arena arena;
+	struct spec spec; /* our copy */
+	int slot;
+	uint32_t id;
+	enum phase phase;
+	enum halt halt;
+	size_t step;	/* running, or next */
+	bool is_failed; /* a step failed, or what was before it */
+	bool is_root_open;
+	bool is_killed;	 /* KILL was sent */
+	bool has_result; /* a sandbox told so */
+	struct image *image;
+	int task; /* socket of its task; -1 */
+	bool is_task_done;
+	size_t inputs_sent;
+	int64_t started_ms, step_started_ms, output_ms;
+	int64_t kill_at_ms; /* when grace is over; 0 */
+	struct pump pump;
+	struct cgroup_limits limits;
+	/* The outcome as it grows. */
+	struct outcome outcome;
+	struct artifact *artifacts;
+	int *artifact_fds;
+	size_t artifacts_cap;
+};
+
+struct run {
+	struct run_options options;
+	struct arena arena;
+	int lock_fd, work_fd, log_fd, blob_fd;
+	int epoll;
+	char *work_path; /* absolute */
+	struct spawner *native, *chroot;
+	bool is_chroot_ready;
+	char why_not[256];
+	struct cgroup cgroup;
+	struct run_attempt *slots[RUN_SLOTS_MAX];
+	struct folder folders[RUN_SLOTS_MAX];
+	struct image *images;
+	uint32_t next_id;
+	int64_t serial;
+	const char *home, *path;
+	char *room;	      /* RUN_ROOM_BYTES, for reading pipes and tasks */
+	bool is_done_waiting; /* some attempt is PHASE_DONE */
+};
+
+int run_watch(struct run *r, int fd, enum run_source source, int slot, struct err *e);
+
+/* attempt.c */
+struct run_attempt *attempt_new(struct run *r, const struct spec *s, int slot, struct err *e);
+void attempt_free(struct run_attempt *a);
+void attempt_begin(struct run_attempt *a);
+void attempt_on_ended(struct run_attempt *a, const struct spawner_event *ev);
+void attempt_on_image(struct run_attempt *a);
+void attempt_on_task(struct run_attempt *a);
+void attempt_on_unrooted(struct run_attempt *a);
+/* End it: TERM, grace, KILL; HALT_STALE kills at once. */
+void attempt_halt(struct run_attempt *a, enum halt why);
+/* Act on deadlines that have passed. */
+void attempt_on_time(struct run_attempt *a, int64_t now_ms);
+/* The next one; INT64_MAX = none. */
+int64_t attempt_deadline_ms(const struct run_attempt *a);
+/* Fail before or after the steps: the outcome's reason and detail, unless there is one already. */
+void attempt_fail(struct run_attempt *a, enum job_reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void attempt_add_artifact(struct run_attempt *a, const char *name, const char *sha256, int64_t size_bytes,
+			  int fd);
+
+/* pump.c */
+void pump_init(struct pump *p, const struct spec *s);
+void pump_release(struct pump *p);
+/* Take what the pipe has. false: it has ended. */
+bool pump_read(struct run_attempt *a, bool is_last);
+/* A line of our own in the log. */
+void pump_note(struct run_attempt *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void pump_to_file(struct run_attempt *a);
+void pump_tell(struct run_attempt *a);
+
+/* folder.c */
+int folder_ready(struct run *r, int slot, struct err *e);
+/* Is it as it was made? Asked after an attempt, when all its processes are dead. */
+bool folder_is_clean(const struct folder *f);
+/* Throw it away; the next folder_ready() makes it anew. */
+void folder_drop(struct run *r, int slot);
+void folder_release(struct folder *f);
+
+/* The tasks (run in a child of a spawner) and their owner's side. */
+spawner_task_fn inputs_task, collect_task, image_task;
+void inputs_begin(struct run_attempt *a);
+void inputs_on_task(struct run_attempt *a);
+void collect_begin(struct run_attempt *a, bool is_wanting_files, bool has_result);
+void collect_on_task(struct run_attempt *a);
+
+/* image.c */
+void image_add_known(struct run *r, const char *list);
+/* The image, being unpacked or ready; its users are counted. NULL on failure. */
+struct image *image_take(struct run *r, const char *sha256, struct err *e);
+void image_give_back(struct run *r, struct image *i);
+void image_on_task(struct run *r, struct image *i);
+struct image *image_find_task(struct run *r, int task_fd);
+void image_free_all(struct run *r);
+
+#endif

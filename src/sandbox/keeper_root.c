@@ -1,0 +1,320 @@
+/* File systems in the held namespace. Its private root holds nothing but our own:
+ *
+ *   w/  the folder given to the namespace: images/SHA, scratch/N, trash/
+ *   m/N a slot's merged root     t/N its scratch when in memory
+ *   dev a ready read-only /dev that each sandbox moves into its own root
+ *   proc
+ *
+ * Mount points in a sandbox's root (dev, proc, job, etc) are made in the upper layer before it is mounted, so they are
+ * folders whatever the image has in those places: no path is ever walked through an image. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clean.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "sandbox/keeper_priv.h"
+
+static const char *const devices[] = { "null", "zero", "full", "random", "urandom", "tty" };
+static const struct {
+	const char *name, *target;
+} dev_links[] = {
+	{ "fd", "/proc/self/fd" },	 { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
+	{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" },
+};
+
+static int make_devices(struct err *e)
+{
+	if (mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k") < 0)
+		return err_sys(e, "mount a /dev");
+	for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
+		char from[32], to[32];
+		snprintf(from, sizeof from, "/dev/%s", devices[i]);
+		snprintf(to, sizeof to, "dev/%s", devices[i]);
+		CLEAN_FD int fd = open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
+		if (fd < 0 || mount(from, to, NULL, MS_BIND, NULL) < 0)
+			return err_sys(e, "bind %s", from);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(dev_links); i++) {
+		char to[32];
+		snprintf(to, sizeof to, "dev/%s", dev_links[i].name);
+		if (symlink(dev_links[i].target, to) < 0)
+			return err_sys(e, "make %s", to);
+	}
+	if (mkdir("dev/pts", 0755) < 0 || mkdir("dev/shm", 0755) < 0)
+		return err_sys(e, "make a folder in /dev");
+	if (mount(NULL, "dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL) < 0)
+		return err_sys(e, "make /dev read-only");
+	return 0;
+}
+
+static int leave_old_root(struct err *e)
+{
+	if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return err_sys(e, "leave the host's root");
+	return 0;
+}
+
+int keeper_root_setup(struct keeper *k, struct err *e)
+{
+	static const char *const folders[] = { "w", "m", "t", "dev", "proc" };
+	static const char *const kept[] = { "w/images", "w/scratch", "w/trash" };
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(e, "make the mounts private");
+	if (mkdir("root", 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "make a folder for the root");
+	if (mount("tmpfs", "root", "tmpfs", MS_NOSUID, "mode=755,size=4m") < 0)
+		return err_sys(e, "mount a root of our own");
+	if (chdir("root") < 0)
+		return err_sys(e, "enter the root");
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+		if (mkdir(folders[i], 0755) < 0)
+			return err_sys(e, "make %s", folders[i]);
+	/* ".." of the mount is the work folder, which may lie beneath folders these ids cannot pass. */
+	if (mount("..", "w", NULL, MS_BIND, NULL) < 0)
+		return err_sys(e, "bind the work folder");
+	if (make_devices(e) < 0)
+		return -1;
+	if (mount("proc", "proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL) < 0)
+		return err_sys(e, "mount /proc");
+	if (leave_old_root(e) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		if (mkdir(kept[i], 0755) < 0 && errno != EEXIST)
+			return err_sys(e, "make %s", kept[i]);
+	k->trash_fd = open("w/trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return k->trash_fd < 0 ? err_sys(e, "open the trash") : 0;
+}
+
+static void to_trash(struct keeper *k, const char *path)
+{
+	char to[KEEPER_PATH_BYTES];
+	snprintf(to, sizeof to, "w/trash/%d.%lld", (int)getpid(), (long long)++k->serial);
+	while (rename(path, to) < 0 && (errno == EEXIST || errno == ENOTEMPTY))
+		snprintf(to, sizeof to, "w/trash/%d.%lld", (int)getpid(), (long long)++k->serial);
+}
+
+static int by_time(const struct dirent **a, const struct dirent **b)
+{
+	struct stat x = { 0 }, y = { 0 };
+	char path[300];
+	snprintf(path, sizeof path, "w/images/%s", (*a)->d_name);
+	stat(path, &x);
+	snprintf(path, sizeof path, "w/images/%s", (*b)->d_name);
+	stat(path, &y);
+	return x.st_mtime < y.st_mtime ? -1 : x.st_mtime > y.st_mtime;
+}
+
+void keeper_hello(struct keeper *k)
+{
+	CLEAN_BUF struct buf text = BUF_INIT;
+	struct dirent **list = NULL;
+	/* What a killed worker left. */
+	to_trash(k, "w/scratch");
+	mkdir("w/scratch", 0755);
+	keeper_sweep(k);
+	int n = scandir("w/images", &list, NULL, by_time);
+	for (int i = 0; i < n; i++) {
+		char path[300];
+		snprintf(path, sizeof path, "w/images/%s", list[i]->d_name);
+		if (strlen(list[i]->d_name) == 64)
+			buf_addf(&text, "%s\n", list[i]->d_name);
+		else if (list[i]->d_name[0] != '.' || list[i]->d_name[1] == 't')
+			to_trash(k, path);
+		free(list[i]);
+	}
+	free(list);
+	struct wire_event ev = { 0 };
+	keeper_report(k, SPAWNER_HELLO, NULL, &ev, text.len < WIRE_BYTES_MAX / 2 ? text.data : "");
+}
+
+static void name_root(struct keeper_root *r, int slot)
+{
+	if (r->merged[0])
+		return;
+	snprintf(r->merged, sizeof r->merged, "m/%d", slot);
+	snprintf(r->tmpfs, sizeof r->tmpfs, "t/%d", slot);
+	snprintf(r->dev, sizeof r->dev, "m/%d/dev", slot);
+	snprintf(r->pts, sizeof r->pts, "m/%d/dev/pts", slot);
+	snprintf(r->shm, sizeof r->shm, "m/%d/dev/shm", slot);
+	snprintf(r->proc, sizeof r->proc, "m/%d/proc", slot);
+	mkdir(r->merged, 0755);
+	mkdir(r->tmpfs, 0755);
+}
+
+static int write_file(int dirfd, const char *path, const char *text, struct err *e)
+{
+	CLEAN_FD int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	return fd < 0 ? err_sys(e, "write /%s", path) : fd_write_all(fd, text, strlen(text), e);
+}
+
+static int fill_upper(int scratch, const char *hosts, const char *resolv, struct err *e)
+{
+	static const char *const folders[] = { "u", "k", "u/dev", "u/proc", "u/job", "u/job/out" };
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+		if (mkdirat(scratch, folders[i], 0755) < 0)
+			return err_sys(e, "make %s", folders[i]);
+	if (fchownat(scratch, "u/job", SPAWNER_BUILD_UID, SPAWNER_BUILD_UID, 0) < 0 ||
+	    fchownat(scratch, "u/job/out", SPAWNER_BUILD_UID, SPAWNER_BUILD_UID, 0) < 0)
+		return err_sys(e, "give the work folder to the build user");
+	if ((hosts || resolv) && mkdirat(scratch, "u/etc", 0755) < 0)
+		return err_sys(e, "make /etc");
+	if (hosts && write_file(scratch, "u/etc/hosts", hosts, e) < 0)
+		return -1;
+	return resolv ? write_file(scratch, "u/etc/resolv.conf", resolv, e) : 0;
+}
+
+static int mount_scratch(struct keeper *k, struct keeper_root *r, const struct wire_root *w, struct err *e)
+{
+	r->is_memory = w->scratch == SPAWNER_SCRATCH_MEMORY;
+	if (!r->is_memory) {
+		snprintf(r->scratch, sizeof r->scratch, "w/scratch/%lld", (long long)++k->serial);
+		return mkdir(r->scratch, 0700) < 0 ? err_sys(e, "make a scratch folder") : 0;
+	}
+	char options[64];
+	snprintf(r->scratch, sizeof r->scratch, "%s", r->tmpfs);
+	snprintf(options, sizeof options, "mode=700,size=%lld", (long long)w->memory_bytes);
+	if (mount("tmpfs", r->tmpfs, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
+		return err_sys(e, "mount a scratch in memory");
+	return 0;
+}
+
+static void drop_scratch(struct keeper *k, struct keeper_root *r)
+{
+	if (!r->scratch[0])
+		return;
+	if (r->is_memory) {
+		umount2(r->tmpfs, MNT_DETACH);
+	} else {
+		to_trash(k, r->scratch);
+		keeper_sweep(k);
+	}
+	r->scratch[0] = '\0';
+}
+
+static int mount_merged(struct keeper_root *r, const char *image, struct err *e)
+{
+	char options[512];
+	/* Without trusted.* attributes, which are the host's; no remount of a volatile upper ever takes place. */
+	int n = snprintf(options, sizeof options,
+			 "lowerdir=w/images/%s,upperdir=%s/u,workdir=%s/k,userxattr%s", image, r->scratch,
+			 r->scratch, r->is_memory ? "" : ",volatile");
+	if (n < 0 || n >= (int)sizeof options)
+		return err_set(e, ERR_INVALID, "the name of the image is too long");
+	if (mount("overlay", r->merged, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
+		return err_sys(e, "mount the root image");
+	return 0;
+}
+
+static int open_root(struct keeper *k, struct keeper_slot *s, const struct wire_root *w,
+		     const char *const *texts, struct err *e)
+{
+	struct keeper_root *r = &s->root;
+	name_root(r, s->number);
+	if (mount_scratch(k, r, w, e) < 0) {
+		r->scratch[0] = '\0';
+		return -1;
+	}
+	CLEAN_FD int scratch = open(r->scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (scratch < 0)
+		return err_sys(e, "open the scratch folder");
+	if (fill_upper(scratch, w->has_hosts ? texts[1] : NULL, w->has_resolv ? texts[2] : NULL, e) < 0)
+		return -1;
+	if (mount_merged(r, texts[0], e) < 0)
+		return -1;
+	r->is_open = true;
+	r->fd = open(r->merged, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return r->fd < 0 ? err_sys(e, "open the root") : 0;
+}
+
+/* Three strings after the fixed part, each with its NUL. */
+static int read_texts(const struct wire_message *m, struct wire_root *w, const char *texts[3])
+{
+	if (m->len < sizeof *w)
+		return -1;
+	memcpy(w, m->body, sizeof *w);
+	const char *p = m->body + sizeof *w, *end = m->body + m->len;
+	for (int i = 0; i < 3; i++) {
+		texts[i] = p;
+		p = p < end ? memchr(p, '\0', (size_t)(end - p)) : NULL;
+		if (!p++)
+			return -1;
+	}
+	return strlen(texts[0]) == 64 && !strchr(texts[0], '/') ? 0 : -1;
+}
+
+void keeper_root_open(struct keeper *k, struct wire_message *m)
+{
+	struct wire_root w;
+	const char *texts[3];
+	struct keeper_slot *s = keeper_slot_get(k, m->head.slot);
+	if (!s || !k->is_held || s->root.is_open)
+		return;
+	struct err e = ERR_INIT;
+	s->id = m->head.id;
+	int failed = read_texts(m, &w, texts) < 0 ? err_set(&e, ERR_INTERNAL, "bad message")
+						  : open_root(k, s, &w, texts, &e);
+	struct wire_event ev = { .sys = e.sys };
+	s->root.failed = e;
+	if (failed)
+		keeper_root_close(k, s, false);
+	s->root.is_open = !failed;
+	/* Success is told by the first start's end. */
+	if (failed)
+		keeper_report(k, SPAWNER_ROOTED, s, &ev, e.text);
+}
+
+void keeper_root_close(struct keeper *k, struct keeper_slot *s, bool is_told)
+{
+	struct keeper_root *r = &s->root;
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	if (r->is_open)
+		umount2(r->merged, MNT_DETACH);
+	r->is_open = false;
+	drop_scratch(k, r);
+	if (is_told) {
+		struct wire_event ev = { 0 };
+		keeper_report(k, SPAWNER_UNROOTED, s, &ev, "");
+	}
+}
+
+void keeper_image_drop(struct keeper *k, const struct wire_message *m)
+{
+	char path[KEEPER_PATH_BYTES + 64];
+	if (!k->is_held || m->len != 64 || memchr(m->body, '/', 64))
+		return;
+	snprintf(path, sizeof path, "w/images/%.64s", m->body);
+	to_trash(k, path);
+	keeper_sweep(k);
+}
+
+size_t keeper_root_ops(struct keeper_slot *s, bool is_net_own)
+{
+	struct keeper_root *r = &s->root;
+	const struct child_op list[] = {
+		{ CHILD_OP_MOUNT, "proc", r->proc, "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL,
+		  "mount /proc" },
+		{ CHILD_OP_MOUNT, "dev", r->dev, NULL, MS_MOVE, NULL, "move /dev" },
+		{ CHILD_OP_MOUNT, "devpts", r->pts, "devpts", MS_NOSUID | MS_NOEXEC,
+		  "newinstance,ptmxmode=0666,mode=0620,gid=5", "mount /dev/pts" },
+		{ CHILD_OP_MOUNT, "tmpfs", r->shm, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m",
+		  "mount /dev/shm" },
+		{ CHILD_OP_PIVOT, NULL, r->merged, NULL, 0, NULL, "enter the root image" },
+		{ CHILD_OP_HOSTNAME, r->hostname, NULL, NULL, 0, NULL, "set the host name" },
+		{ CHILD_OP_LOOPBACK, NULL, NULL, NULL, 0, NULL, "bring up the loopback" },
+	};
+	size_t n = ARRAY_LEN(list) - (is_net_own ? 0 : 1);
+	memcpy(s->ops, list, n * sizeof *list);
+	return n;
+}
