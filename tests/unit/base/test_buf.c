@@ -43,6 +43,11 @@ static void test_failure_is_remembered(void **state)
 	assert_int_equal(e.code, ERR_NOMEM);
 	assert_null(buf_take(&b));
 	assert_int_equal(buf_check(&b, &e), 0);
+	assert_null(buf_reserve(&b, SIZE_MAX / 2));
+	buf_reset(&b);
+	assert_int_equal(buf_check(&b, &e), 0);
+	buf_adds(&b, "again");
+	assert_string_equal(b.data, "again");
 }
 
 static void test_grows_with_bytes_of_any_value(void **state)
