@@ -3,7 +3,6 @@
 #include "store/statements.h"
 
 #include "model/state.h"
-#include "store/check_priv.h"
 
 _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 && STATE_RUNNING == 4 &&
 		       STATE_COLLECTING == 5 && STATE_DEPWAIT == 6 && STATE_SUSPENDED == 7 &&
@@ -33,6 +32,7 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 #define WORKER_COLUMNS                                                                                       \
 	"id,name,machine,boot_id,session,version,arch,isolations,tags,slots,state,failures,beat_at,is_online," \
 	"(SELECT count(*) FROM job WHERE job.worker = worker.id AND job.state IN (4, 5))"
+#define CHECK_ROW(name, before, after, sql) [STMT_CHECK_##name] = { "check_" #name, sql },
 #define TARGET_COLUMNS "id,name,suite,arch,image,image_bytes,state,updated,job"
 
 const struct db_stmt store_statements[STMT_COUNT] = {
@@ -241,5 +241,21 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				  " (SELECT id FROM job INDEXED BY job_rare WHERE state IN (1, 6, 7)"
 				  " AND target = $1 LIMIT 1), 0)" },
 
-	CHECK_STATEMENTS
+	CHECK_RULES(CHECK_ROW)
+	[STMT_CHECK_REPLAY] = { "check_replay",
+				"SELECT v.job, v.n, v.from_state, v.to_state, j.state, j.events, j.attempt FROM event v"
+				" CROSS JOIN job j ON j.id = v.job ORDER BY v.job, v.n" },
+	[STMT_CHECK_ARTIFACT_BLOBS] = { "check_artifact_blobs",
+				   "SELECT min(job), sha256, min(size), max(size) FROM artifact GROUP BY sha256" },
+	[STMT_CHECK_IMAGES] = { "check_images", "SELECT job, image, image_bytes, image_bytes FROM target"
+						" WHERE image <> '' AND state <> 'removed'" },
+	[STMT_CHECK_INPUTS] = { "check_inputs", "SELECT i.job, i.sha256, -1, -1 FROM input i CROSS JOIN job j"
+						" ON j.id = i.job WHERE j.state < 8" },
+	[STMT_CHECK_LOGS] = { "check_logs", "SELECT job, n, log_bytes FROM attempt WHERE outcome <> 0"
+					    " AND log_bytes > 0 AND is_log_inline = 0" },
+	[STMT_CHECK_INTEGRITY] = { "check_integrity",
+				   "SELECT integrity_check FROM pragma_integrity_check(100)" },
+	[STMT_CHECK_FOREIGN_KEYS] = { "check_foreign_keys",
+				      "SELECT \"table\" || ' row ' || coalesce(rowid, '?') || ' names a ' ||"
+				      " parent || ' that is not there' FROM pragma_foreign_key_check" },
 };
