@@ -23,7 +23,7 @@ const struct option_row option_help[] = {
 };
 
 /* What submit, run and build say of a job; cli/submission.c makes its body of them. */
-static const struct option_row job_options[] = {
+const struct option_row option_job[] = {
 	{ "name", 'n', OPTION_TEXT, "TEXT", "a name for people; need not be unique" },
 	{ "priority", 'p', OPTION_INT, "N", "-1000 to 1000, higher starts first (default 0)" },
 	{ "need", 0, OPTION_LIST, "ID", "start only when this job has succeeded; repeat, or join by commas" },
@@ -50,7 +50,8 @@ static const struct option_row job_options[] = {
 	{ 0 },
 };
 static const struct option_row follow_options[] = {
-	{ "follow", 'f', OPTION_FLAG, NULL, "show the log as it grows and exit like the job" },
+	{ "follow", 'f', OPTION_FLAG, NULL,
+	  "show the log on standard error as it grows, and exit like the job" },
 	{ "raw", 0, OPTION_FLAG, NULL, "give the log's bytes to a terminal as they are" },
 	{ 0 },
 };
@@ -159,7 +160,7 @@ const struct command commands[] = {
 	  .flags = SERVER | RUNS,
 	  .words_min = 1,
 	  .words_max = -1,
-	  .options = { job_options, run_options },
+	  .options = { option_job, run_options },
 	  .run = cmd_run },
 	{ .name = "submit",
 	  .arguments = "[--] CMD…",
@@ -170,7 +171,7 @@ const struct command commands[] = {
 	  .flags = SERVER | RUNS,
 	  .words_min = 0,
 	  .words_max = -1,
-	  .options = { submit_options, job_options },
+	  .options = { submit_options, option_job },
 	  .run = cmd_submit },
 	{ .name = "build",
 	  .arguments = "SOURCE…",
@@ -181,7 +182,7 @@ const struct command commands[] = {
 	  .flags = SERVER,
 	  .words_min = 1,
 	  .words_max = -1,
-	  .options = { build_options, job_options, follow_options },
+	  .options = { build_options, option_job, follow_options },
 	  .run = cmd_build },
 	{ .name = "recipe",
 	  .arguments = "FILE",

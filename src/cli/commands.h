@@ -52,8 +52,8 @@ struct command {
 };
 
 extern const struct command commands[];
-/* --server, --json and --help, for the commands whose flags ask for them. */
-extern const struct option_row option_server[], option_json[], option_help[];
+/* --server, --json and --help, for the commands whose flags ask for them; and what describes a job. */
+extern const struct option_row option_server[], option_json[], option_help[], option_job[];
 
 /* NULL: no such command. */
 const struct command *command_find(const char *name);

@@ -100,9 +100,11 @@ void help_all(struct buf *out)
 
 /* ---- the man page */
 
-/* scdoc takes * and _ and \ for marks; a # or a dot at the start of a line as well. */
+/* What scdoc takes for marks; a dash at the start of a line begins a list. */
 static void add_scdoc(struct buf *out, const char *text)
 {
+	if (*text == '-')
+		buf_addc(out, '\\');
 	for (; *text; text++) {
 		if (strchr("*_\\<>#~`[]", *text))
 			buf_addc(out, '\\');
@@ -129,15 +131,21 @@ static void add_man_option(struct buf *out, const struct option_row *r)
 	buf_adds(out, "\n\n");
 }
 
+static void add_man_options(struct buf *out, const struct option_row *table)
+{
+	for (const struct option_row *r = table; r->name; r++)
+		if (r->help)
+			add_man_option(out, r);
+}
+
 void help_man_page(struct buf *out)
 {
 	buf_adds(out, "# COMMANDS\n\n");
 	for (const struct command *c = commands; c->name; c++) {
 		if (c->flags & COMMAND_HIDDEN)
 			continue;
-		buf_addf(out, "## slipway %s ", c->name);
-		add_scdoc(out, c->arguments);
-		buf_adds(out, "\n\n");
+		/* scdoc reads no marks in a heading. */
+		buf_addf(out, "## slipway %s%s%s\n\n", c->name, *c->arguments ? " " : "", c->arguments);
 		/* The summary as a sentence. */
 		buf_addc(out, (char)(c->summary[0] - ('a' - 'A')));
 		add_scdoc(out, c->summary + 1);
@@ -146,11 +154,15 @@ void help_man_page(struct buf *out)
 			add_scdoc(out, c->about);
 			buf_adds(out, "\n\n");
 		}
-		for (size_t i = 0; i < COMMAND_TABLES_MAX && c->options[i]; i++)
-			for (const struct option_row *r = c->options[i]; r->name; r++)
-				if (r->help)
-					add_man_option(out, r);
+		for (size_t i = 0; i < COMMAND_TABLES_MAX && c->options[i]; i++) {
+			if (c->options[i] == option_job)
+				buf_adds(out, "It takes the options of a job, see below.\n\n");
+			else
+				add_man_options(out, c->options[i]);
+		}
 	}
+	buf_adds(out, "# OPTIONS OF A JOB\n\n*run*, *submit* and *build* take these.\n\n");
+	add_man_options(out, option_job);
 	buf_adds(out, "# OPTIONS OF ALL COMMANDS\n\n");
 	add_man_option(out, option_server);
 	add_man_option(out, option_json);

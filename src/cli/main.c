@@ -18,9 +18,6 @@ static int say_error(const struct err *e)
 	CLEAN_BUF struct buf line = BUF_INIT;
 	term_add_safe(&line, e->text, strlen(e->text));
 	fprintf(stderr, "slipway: %s\n", line.data);
-	if (e->code == ERR_UNREACHABLE)
-		fputs("slipway: start one with \"slipway serve\", or say where it is: --server URL or SLIPWAY_SERVER\n",
-		      stderr);
 	return err_info_get(e->code)->exit_status;
 }
 
