@@ -174,7 +174,8 @@ int main(int argc, char **argv)
 	else if (strcmp(what, "log") == 0 && argc >= 5 && strcmp(argv[3], "--") == 0)
 		run_log(argv[2], argv + 4);
 	else {
-		fprintf(stderr, "usage: floor spawn N SLOTS PROG FOLDER | bare N PROG | log FILE -- CMD...\n");
+		fprintf(stderr,
+			"usage: floor spawn N SLOTS PROG FOLDER | bare N PROG | log FILE -- CMD...\n");
 		return 2;
 	}
 	printf("{\"mode\":\"%s\",\"seconds\":%.6f}\n", what, now() - t0);
