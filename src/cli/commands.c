@@ -4,8 +4,6 @@
 
 #include "base/clean.h"
 
-#pragma weak cmd_serve
-
 /* ---- options that several commands share */
 
 const struct option_row option_server[] = {
@@ -67,8 +65,13 @@ static const struct option_row serve_options[] = {
 	  "where everything is kept (default /var/lib/slipway for root, else $XDG_STATE_HOME/slipway)" },
 	{ "slots", 0, OPTION_INT, "N",
 	  "jobs its own worker runs at once (default: one a processor; 0: no worker)" },
-	{ "types", 0, OPTION_TEXT, "DIR", "build types, beside those that were installed" },
+	{ "db", 0, OPTION_TEXT, "URL", "the database (default: SQLite in the data folder)" },
+	{ "listen", 0, OPTION_TEXT, "ADDR", "where to answer: unix:/PATH (default: slipway.sock in the data folder)" },
+	{ "types", 0, OPTION_TEXT, "DIR",
+	  "build types beside those built in (default: $SLIPWAY_TYPES, else types in the data folder)" },
 	{ "socket-mode", 0, OPTION_TEXT, "MODE", "permissions of the socket, octal (default 0660)" },
+	{ "lease", 0, OPTION_DURATION, "TIME", "a worker not heard of for so long has lost its jobs (default 20s)" },
+	{ "config", 0, OPTION_TEXT, "FILE", "read these options from a file of KEY = VALUE lines; the command line wins" },
 	{ 0 },
 };
 static const struct option_row worker_options[] = {
