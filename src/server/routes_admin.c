@@ -214,6 +214,8 @@ void types_route(struct ask *a)
 	jw_key(&w, "types");
 	jw_begin_array(&w);
 	for (size_t i = 0; a->server->types && (t = build_types_at(a->server->types, i)); i++) {
+		if (t->is_internal)
+			continue;
 		jw_begin_object(&w);
 		jw_kstr(&w, "name", t->name);
 		jw_kstr(&w, "summary", t->summary);

@@ -93,7 +93,7 @@ static int start_parts(struct server *s, const struct server_options *o, struct 
 	struct start_task k = { .task = { .run = extend_leases }, .lease_ms = s->lease_ms };
 	if (store_open(&s->store, &so, e))
 		return -1;
-	if (o->types_dir && build_types_load(o->types_dir, &s->types, e))
+	if (build_types_load(o->types_dir, &s->types, e))
 		return err_wrap(e, "build types");
 	if (store_type_files(s, e))
 		return -1;

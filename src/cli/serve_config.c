@@ -1,0 +1,146 @@
+#include "cli/serve_config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clean.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "cli/args.h"
+#include "cli/place.h"
+
+enum { SLOTS_MAX = 1024 };
+
+/* What may be given: on the command line by these names, in the file by the same, without a section. */
+enum key { KEY_DATA, KEY_DB, KEY_LISTEN, KEY_SLOTS, KEY_TYPES, KEY_SOCKET_MODE, KEY_LEASE, KEYS };
+static const char *const names[KEYS] = { "data", "db", "listen", "slots", "types", "socket-mode", "lease" };
+
+struct reading {
+	struct arena *arena;
+	const char *values[KEYS];
+	struct err *e;
+};
+
+static int set_value(void *ctx, const char *section, const char *name, const char *value)
+{
+	struct reading *r = ctx;
+	if (section[0]) {
+		err_set(r->e, ERR_INVALID, "there are no sections, but [%s]", section);
+		return 0;
+	}
+	for (int k = 0; k < KEYS; k++) {
+		if (strcmp(names[k], name) != 0)
+			continue;
+		if (!r->values[k])
+			r->values[k] = arena_strdup(r->arena, value);
+		return 1;
+	}
+	err_set(r->e, ERR_INVALID, "there is no key %s", name);
+	return 0;
+}
+
+static int read_file(struct reading *r, const char *path)
+{
+	int line = ini_parse(path, set_value, r);
+	if (line < 0)
+		return err_sys(r->e, "read %s", path);
+	if (line == 0)
+		return 0;
+	if (!r->e->code)
+		err_set(r->e, ERR_INVALID, "not a line of the form KEY = VALUE");
+	return err_wrap(r->e, "%s line %d", path, line);
+}
+
+/* What we make is only passed through by others: the socket's mode says who may use it. */
+static int find_data_dir(struct serve_config *c, const char *given, struct err *e)
+{
+	CLEAN_BUF struct buf dir = BUF_INIT;
+	struct stat st;
+	if (place_data_dir(given, &dir, e))
+		return -1;
+	if (stat(dir.data, &st) != 0 && fd_mkdirs(dir.data, 0711, e))
+		return err_wrap(e, "make the data folder");
+	CLEAN_FREE char *full = realpath(dir.data, NULL);
+	if (!full)
+		return err_sys(e, "%s", dir.data);
+	c->data_dir = arena_strdup(&c->arena, full);
+	c->socket = path_join_in(&c->arena, full, "slipway.sock");
+	return c->data_dir && c->socket ? 0 : err_set(e, ERR_NOMEM, "no memory for a path");
+}
+
+static int read_listen(struct serve_config *c, const char *text, struct err *e)
+{
+	if (!text)
+		return 0;
+	if (strncmp(text, "unix:/", 6) != 0)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "--listen %s: this version listens on unix:/PATH only; put a proxy in front for others", text);
+	c->socket = arena_strdup(&c->arena, text + 5);
+	return c->socket ? 0 : err_set(e, ERR_NOMEM, "no memory for a path");
+}
+
+static int read_db(struct serve_config *c, const char *text, struct err *e)
+{
+	c->db_url = text;
+	return text && strncmp(text, "sqlite:", 7) != 0 && strncmp(text, "postgres", 8) != 0
+		       ? err_set(e, ERR_USAGE, "--db %s: neither sqlite: nor postgresql:", text)
+		       : 0;
+}
+
+static int read_numbers(struct serve_config *c, const struct reading *r, struct err *e)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t slots = processors < 1 ? 1 : processors;
+	const char *mode = r->values[KEY_SOCKET_MODE];
+	char *end = NULL;
+	if (r->values[KEY_SLOTS] && parse_int("slots", r->values[KEY_SLOTS], 0, SLOTS_MAX, &slots, e))
+		return -1;
+	if (r->values[KEY_LEASE] && parse_duration("lease", r->values[KEY_LEASE], &c->lease_ms, e))
+		return -1;
+	if (c->lease_ms && c->lease_ms < 500)
+		return err_set(e, ERR_USAGE, "--lease must be half a second or more");
+	unsigned long bits = mode ? strtoul(mode, &end, 8) : 0660;
+	if (mode && (end == mode || *end || bits > 0777))
+		return err_set(e, ERR_USAGE, "--socket-mode %s: not an octal mode such as 0660", mode);
+	c->socket_mode = (mode_t)bits;
+	c->slots = (int)slots;
+	return 0;
+}
+
+/* Build types of this installation's own. */
+static void find_types(struct serve_config *c, const char *given)
+{
+	const char *env = getenv("SLIPWAY_TYPES");
+	const char *own = path_join_in(&c->arena, c->data_dir, "types");
+	if (given || (env && *env))
+		c->types_dir = given ? given : env;
+	else if (own && access(own, R_OK | X_OK) == 0)
+		c->types_dir = own;
+}
+
+int serve_config_read(struct serve_config *c, const struct args *a, struct err *e)
+{
+	struct reading r = { .arena = &c->arena, .e = e };
+	for (int k = 0; k < KEYS; k++)
+		r.values[k] = args_text(a, names[k], NULL);
+	const char *file = args_text(a, "config", NULL);
+	if (file && read_file(&r, file))
+		return -1;
+	if (find_data_dir(c, r.values[KEY_DATA], e) || read_listen(c, r.values[KEY_LISTEN], e) ||
+	    read_db(c, r.values[KEY_DB], e) || read_numbers(c, &r, e))
+		return -1;
+	find_types(c, r.values[KEY_TYPES]);
+	return 0;
+}
+
+void serve_config_release(struct serve_config *c)
+{
+	arena_release(&c->arena);
+}
