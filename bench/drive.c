@@ -37,7 +37,7 @@ static double now_s(void)
 
 static void fail(const char *what)
 {
-	fprintf(stderr, "drive: %s: %s\n", what, strerror(errno));
+	perror(what);
 	exit(1);
 }
 
@@ -91,7 +91,7 @@ static void receive(int fd, struct reply *r)
 			if (!end)
 				continue;
 			head = (size_t)(end - r->body) + 4;
-			r->status = atoi(r->body + 9);
+			r->status = (int)strtol(r->body + 9, NULL, 10);
 			char *length = strcasestr(r->body, "content-length:");
 			if (length && length < end)
 				want = strtol(length + 15, NULL, 10);
