@@ -60,7 +60,9 @@ static int look(struct follower *f, struct tx *tx, struct err *e)
 		if (jobs_get(tx, f->sub.job, false, a, &j, e))
 			return -1;
 		f->is_final = state_is_final(j.state);
-		if (asked || !f->is_following) {
+		/* The one that comes next is waited for, like the first. */
+		bool may_come = f->is_following && (!asked || asked == j.attempt + 1);
+		if (!may_come) {
 			*e = no_attempt;
 			return asked ? -1 : err_set(e, ERR_NOT_FOUND, "job %lld was not started yet", (long long)j.id);
 		}
@@ -69,10 +71,13 @@ static int look(struct follower *f, struct tx *tx, struct err *e)
 	f->attempt = at.n;
 	if (at.outcome == OUTCOME_RUNNING)
 		return 0;
+	if (attempts_log_inline(tx, f->sub.job, at.n, a, &f->row_log, &f->row_log_len, e))
+		return -1;
+	/* Last: the stream looks at the row's log once it sees this. */
 	pthread_mutex_lock(&f->ask->server->lock);
 	f->is_over = true;
 	pthread_mutex_unlock(&f->ask->server->lock);
-	return attempts_log_inline(tx, f->sub.job, at.n, a, &f->row_log, &f->row_log_len, e);
+	return 0;
 }
 
 /* --- the look of a request that is not streaming yet --- */
