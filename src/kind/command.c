@@ -33,6 +33,9 @@ static int plan_command(const struct kind_context *c, struct arena *a, struct sp
 	bool is_native = c->job->isolation == ISOLATION_NONE;
 	*step = (struct spec_step){ .name = "",
 				    .argv = c->payload->argv,
+				    /* Root of a throw-away root: it may install what it likes in there, and is
+				     * nobody outside. */
+				    .user = USER_ROOT,
 				    .network = is_native ? NETWORK_FULL : NETWORK_NONE,
 				    .reason = REASON_EXIT };
 	out->steps = step;
