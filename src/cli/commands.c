@@ -66,12 +66,15 @@ static const struct option_row serve_options[] = {
 	{ "slots", 0, OPTION_INT, "N",
 	  "jobs its own worker runs at once (default: one a processor; 0: no worker)" },
 	{ "db", 0, OPTION_TEXT, "URL", "the database (default: SQLite in the data folder)" },
-	{ "listen", 0, OPTION_TEXT, "ADDR", "where to answer: unix:/PATH (default: slipway.sock in the data folder)" },
+	{ "listen", 0, OPTION_TEXT, "ADDR",
+	  "where to answer: unix:/PATH (default: slipway.sock in the data folder)" },
 	{ "types", 0, OPTION_TEXT, "DIR",
 	  "build types beside those built in (default: $SLIPWAY_TYPES, else types in the data folder)" },
 	{ "socket-mode", 0, OPTION_TEXT, "MODE", "permissions of the socket, octal (default 0660)" },
-	{ "lease", 0, OPTION_DURATION, "TIME", "a worker not heard of for so long has lost its jobs (default 20s)" },
-	{ "config", 0, OPTION_TEXT, "FILE", "read these options from a file of KEY = VALUE lines; the command line wins" },
+	{ "lease", 0, OPTION_DURATION, "TIME",
+	  "a worker not heard of for so long has lost its jobs (default 20s)" },
+	{ "config", 0, OPTION_TEXT, "FILE",
+	  "read these options from a file of KEY = VALUE lines; the command line wins" },
 	{ 0 },
 };
 static const struct option_row worker_options[] = {
@@ -376,6 +379,11 @@ const struct command commands[] = {
 	  .summary = "print the commands as a part of the man page, for scdoc",
 	  .flags = HIDDEN,
 	  .run = cmd_man_page },
+	{ .name = "api-doc",
+	  .arguments = "",
+	  .summary = "print docs/API.md",
+	  .flags = HIDDEN,
+	  .run = cmd_api_doc },
 	{ 0 },
 };
 

@@ -161,6 +161,8 @@ void feed_register(struct ask *a)
 
 /* --- beat --- */
 
+enum { BEAT_STORED_MS = 60000 };
+
 struct beat {
 	struct attempt_id *running, *collecting;
 	size_t running_len, collecting_len;
@@ -263,6 +265,20 @@ static int beat_run(struct ask *a, struct tx *tx, struct err *e)
 	return reclaim_unknown(a, b, tx, e);
 }
 
+/* A worker with nothing to renew: that it lives is kept in memory, and told to the store now and then. */
+static bool is_idle(struct ask *a)
+{
+	struct server *s = a->server;
+	int64_t now_ms = clock_boot_ms();
+	pthread_mutex_lock(&s->lock);
+	struct session *n = hub_session_find(s, a->worker, a->session);
+	bool is_idle = n && !n->held && now_ms - n->stored_ms < BEAT_STORED_MS;
+	if (n && !is_idle)
+		n->stored_ms = now_ms;
+	pthread_mutex_unlock(&s->lock);
+	return is_idle;
+}
+
 void feed_beat(struct ask *a)
 {
 	static const char *const fields[] = { "running", "collecting", NULL };
@@ -277,10 +293,12 @@ void feed_beat(struct ask *a)
 		return;
 	}
 	a->data = b;
-	pthread_mutex_lock(&a->server->lock);
-	hub_session_find(a->server, a->worker, a->session); /* it was heard of */
-	pthread_mutex_unlock(&a->server->lock);
-	ask_write(a, beat_run, NULL);
+	if (b->running_len == 0 && b->collecting_len == 0 && is_idle(a)) {
+		write_beat(a, b);
+		ask_answer(a, 200);
+	} else {
+		ask_write(a, beat_run, NULL);
+	}
 }
 
 /* --- leave --- */

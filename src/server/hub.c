@@ -73,7 +73,7 @@ struct session *hub_session_set(struct server *s, const char *worker, const char
 		n->worker = strdup(worker);
 		n->hex = strdup(hex);
 		n->worker_id = worker_id;
-		n->heard_ms = clock_boot_ms();
+		n->heard_ms = n->stored_ms = clock_boot_ms();
 	}
 	if (n && n->worker && n->hex && map_set(&s->sessions, worker, n, NULL) == 0)
 		return n;
@@ -242,13 +242,21 @@ void hub_wake_worker(struct server *s, const char *worker)
 	pthread_mutex_unlock(&s->lock);
 }
 
+int64_t hub_heard_ms(struct server *s, const struct worker *w)
+{
+	int64_t age_ms = -1;
+	pthread_mutex_lock(&s->lock);
+	const struct session *n = map_find(&s->sessions, w->name);
+	if (n)
+		age_ms = n->call && n->call->is_parked ? 0 : clock_boot_ms() - n->heard_ms;
+	pthread_mutex_unlock(&s->lock);
+	int64_t heard_ms = age_ms < 0 ? 0 : store_now_ms(s->store) - age_ms;
+	return heard_ms > w->beat_ms ? heard_ms : w->beat_ms;
+}
+
 bool hub_is_online(struct server *s, const struct worker *w)
 {
-	pthread_mutex_lock(&s->lock);
-	struct session *n = map_find(&s->sessions, w->name);
-	bool is_heard = n && (n->call || clock_boot_ms() - n->heard_ms < s->lease_ms);
-	pthread_mutex_unlock(&s->lock);
-	return w->is_online && (is_heard || store_now_ms(s->store) - w->beat_ms < s->lease_ms);
+	return w->is_online && store_now_ms(s->store) - hub_heard_ms(s, w) < s->lease_ms;
 }
 
 /* Work of one lane that a commit brought. */

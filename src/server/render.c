@@ -265,7 +265,7 @@ void render_worker(struct server *s, const struct worker *k, struct json_writer 
 	jw_kint(w, "slots", k->slots);
 	jw_kint(w, "running", k->running);
 	jw_kint(w, "failures", k->failures);
-	jw_ktime(w, "beat", k->beat_ms);
+	jw_ktime(w, "beat", hub_heard_ms(s, k));
 	jw_kstr(w, "version", k->version);
 	jw_end_object(w);
 }

@@ -39,7 +39,8 @@ struct session {
 	struct lease_call *call; /* the newest lease call, if it may park or is parked */
 	struct held *held;
 	int cancels; /* held attempts whose cancel it was not told yet */
-	int64_t heard_ms; /* boot clock */
+	int64_t heard_ms;  /* boot clock */
+	int64_t stored_ms; /* when a beat last went to the store */
 };
 
 struct held {
@@ -147,6 +148,8 @@ void hub_unpark(struct server *s, struct lease_call *c); /* (locked) */
 int64_t hub_expire(struct server *s, int64_t now_boot_ms, bool is_all);
 void hub_wake_worker(struct server *s, const char *worker);
 bool hub_is_online(struct server *s, const struct worker *w);
+/* Its last sign of life, wall clock. */
+int64_t hub_heard_ms(struct server *s, const struct worker *w);
 
 /* tick.c */
 int tick_start(struct server *s, struct err *e);
