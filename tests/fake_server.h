@@ -167,8 +167,11 @@ static bool fake_find(struct fake_server *s, const char *path, struct fake_reque
 
 		if (c->fd < 0 || c->is_taken || !(c->request_len = fake_complete(&c->in)))
 			continue;
-		if (fake_read(c, r) && strncmp(r->path, path, strlen(path)) == 0) {
+		struct fake_request got;
+
+		if (fake_read(c, &got) && strncmp(got.path, path, strlen(path)) == 0) {
 			c->is_taken = true;
+			*r = got;
 			return true;
 		}
 	}

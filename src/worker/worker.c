@@ -122,11 +122,11 @@ static void stop_turn(struct worker_loop *w)
 
 	if (!w->is_stopping || w->is_leaving)
 		return;
-	if (!w->is_registered || w->is_contact_lost) {
+	if (!w->is_registered) {
 		w->is_gone = true;
 		return;
 	}
-	if (clock_boot_ms() >= w->stop_until_ms) {
+	if (clock_boot_ms() >= w->stop_until_ms || w->is_contact_lost) {
 		/* Their processes must be gone before the server hands them out. */
 		run_close(w->run);
 		w->run = NULL;
