@@ -43,9 +43,11 @@ struct keeper_slot {
 	pid_t pid;
 	int pidfd;
 	int cwd_fd;
-	int group_fd, events_fd, kill_fd; /* the pooled v2 group */
-	int own_group_fd, own_events_fd;  /* an attempt's group with limits, in its place */
+	int group_fd, events_fd;	 /* the pooled v2 group */
+	int own_group_fd, own_events_fd; /* an attempt's group with limits, in its place */
 	bool is_watching_events;
+	bool is_group_spent; /* cgroup.kill was used on the pooled group */
+	int generation;	     /* of it */
 	int status;
 	int64_t cpu_user_us, cpu_sys_us, maxrss_kb;
 	char *room; /* strings and pointers of the start */
@@ -105,6 +107,9 @@ void keeper_first_ended(struct keeper *k, struct keeper_slot *s, int status, con
 void tree_signal(struct keeper *k, struct keeper_slot *s, int sig);
 /* true: nobody is left. Otherwise kills them and watches for the end. */
 bool tree_is_gone(struct keeper *k, struct keeper_slot *s);
+
+/* After the end: see to it that the pooled group can be used again. */
+void tree_renew_group(struct keeper_slot *s);
 
 /* keeper_task.c */
 void keeper_task(struct keeper *k, struct wire_message *m);

@@ -372,7 +372,7 @@ void keeper_first_ended(struct keeper *k, struct keeper_slot *s, int status, con
 		close(s->pidfd);
 		s->pidfd = -1;
 		/* Had pid 1 to be killed, it could not tell how its command ended. */
-		bool is_told = is_init && WIFEXITED(status) && s->init.is_started;
+		bool is_told = is_init && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 		s->status = is_told ? s->init.status : status;
 		keep_usage(s, is_init ? &s->init.used : ru);
 		if (!is_init)
@@ -383,5 +383,6 @@ void keeper_first_ended(struct keeper *k, struct keeper_slot *s, int status, con
 	}
 	s->state = SLOT_IDLE;
 	close_own_group(s);
+	tree_renew_group(s);
 	report_ended(k, s);
 }

@@ -55,6 +55,7 @@ void tree_signal(struct keeper *k, struct keeper_slot *s, int sig)
 		signal_descendants(s->pid, sig, 1);
 	} else if (sig == SIGKILL) {
 		CLEAN_FD int fd = openat(group, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+		s->is_group_spent |= s->own_group_fd < 0;
 		if (fd < 0 || write(fd, "1", 1) < 0)
 			signal_listed(group, "cgroup.procs", SIGKILL, 0);
 	} else {
@@ -99,4 +100,36 @@ bool tree_is_gone(struct keeper *k, struct keeper_slot *s)
 		return tree_is_gone(k, s);
 	}
 	return false;
+}
+
+static void group_name(const struct keeper_slot *s, char out[32])
+{
+	if (s->generation)
+		snprintf(out, 32, "s%d.%d", s->number, s->generation);
+	else
+		snprintf(out, 32, "s%d", s->number);
+}
+
+/* Linux 6.14 and later compare a counter of kills to catch forks that race with cgroup.kill, but take its first value from the
+ * parent's group: whoever is born into a group that was killed once dies at once. So such a group is replaced. */
+void tree_renew_group(struct keeper_slot *s)
+{
+	char name[32];
+	if (!s->is_group_spent || s->group_fd < 0)
+		return;
+	CLEAN_FD int home = openat(s->group_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	group_name(s, name);
+	unlinkat(home, name, AT_REMOVEDIR);
+	s->generation++;
+	group_name(s, name);
+	int fresh = mkdirat(home, name, 0755) < 0 ? -1
+						  : openat(home, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fresh < 0)
+		return;
+	if (s->events_fd >= 0)
+		close(s->events_fd);
+	s->events_fd = -1;
+	close(s->group_fd);
+	s->group_fd = fresh;
+	s->is_group_spent = false;
 }
