@@ -53,6 +53,15 @@ static const struct env_var *find(const struct spec *s, const char *name)
 	return NULL;
 }
 
+/* What says where an attempt is cannot be said otherwise by its spec. */
+static bool is_own(const struct defaults *d, size_t first, const char *name)
+{
+	for (size_t i = first; i < d->len; i++)
+		if (strcmp(d->names[i], name) == 0)
+			return true;
+	return false;
+}
+
 const char *const *driver_environment(struct run_attempt *a, const struct spec_step *step, const char *folder)
 {
 	const struct spec *s = &a->spec;
@@ -68,7 +77,7 @@ const char *const *driver_environment(struct run_attempt *a, const struct spec_s
 		if (i >= replaceable || !find(s, d.names[i]))
 			env[n++] = d.texts[i];
 	for (size_t i = 0; env && i < s->env_len; i++)
-		if (strncmp(s->env[i].name, "SLIPWAY_", 8) != 0)
+		if (!is_own(&d, replaceable, s->env[i].name))
 			env[n++] = arena_printf(&a->arena, "%s=%s", s->env[i].name, s->env[i].value);
 	return env;
 }
