@@ -2,6 +2,10 @@
 -- Times are wall milliseconds, 0 = not yet. Which state may follow which is a trigger made by the program from the
 -- table in src/model/state.c each time it opens the file.
 
+-- Speed: a statement that may have to be undone half-way (RAISE(ABORT), a foreign key checked at once, OR ABORT) makes
+-- SQLite keep a journal of its own for it. So the statements that run for each job say OR FAIL, the triggers RAISE(FAIL),
+-- and their tables' foreign keys are checked at the commit; what fails is undone with its task.
+
 -- Strings that repeat: owners, actors, names of targets.
 CREATE TABLE string (
 	id INTEGER PRIMARY KEY,
@@ -42,8 +46,8 @@ CREATE TABLE job (
 	kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 5),
 	state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 10),
 	reason INTEGER NOT NULL CHECK (reason BETWEEN 0 AND 17),
-	lane INTEGER NOT NULL REFERENCES lane,
-	worker INTEGER REFERENCES worker,
+	lane INTEGER NOT NULL REFERENCES lane DEFERRABLE INITIALLY DEFERRED,
+	worker INTEGER REFERENCES worker DEFERRABLE INITIALLY DEFERRED,
 	attempt INTEGER NOT NULL CHECK (attempt >= 0),
 	max_attempts INTEGER NOT NULL CHECK (max_attempts BETWEEN 1 AND 1000),
 	failures INTEGER NOT NULL,
@@ -61,8 +65,8 @@ CREATE TABLE job (
 	signal INTEGER NOT NULL,
 	artifacts INTEGER NOT NULL,
 	priority INTEGER NOT NULL CHECK (priority BETWEEN -1000 AND 1000),
-	owner INTEGER REFERENCES string,
-	target INTEGER REFERENCES string,
+	owner INTEGER REFERENCES string DEFERRABLE INITIALLY DEFERRED,
+	target INTEGER REFERENCES string DEFERRABLE INITIALLY DEFERRED,
 	chain INTEGER NOT NULL,
 	created INTEGER NOT NULL,
 	timeout INTEGER NOT NULL,
@@ -74,17 +78,18 @@ CREATE TABLE job (
 	result TEXT
 ) STRICT;
 
--- Live work is found by these; finished rows are in none of the first six.
+-- Live work is found by these; rows of jobs that succeeded are in none of the first five. A condition of three or
+-- more alternatives is written with OR: for an IN, SQLite makes a table of its own each time a row is written.
 CREATE INDEX job_waiting ON job (lane, priority DESC, id) WHERE state = 3;
 CREATE INDEX job_scheduled ON job (run_at) WHERE state = 2;
 CREATE INDEX job_leased ON job (worker, lease_until) WHERE state IN (4, 5);
 CREATE UNIQUE INDEX job_dedupe ON job (dedupe) WHERE dedupe IS NOT NULL AND state < 8;
-CREATE INDEX job_rare ON job (state, id) WHERE state IN (1, 6, 7, 9, 10);
+CREATE INDEX job_rare ON job (state, id) WHERE state = 1 OR state = 6 OR state = 7 OR state = 9 OR state = 10;
 CREATE INDEX job_chain ON job (chain, id) WHERE chain <> id;
 CREATE INDEX job_kind ON job (kind, id) WHERE kind <> 1;
 
 CREATE TABLE payload (
-	job INTEGER PRIMARY KEY REFERENCES job,
+	job INTEGER PRIMARY KEY REFERENCES job DEFERRABLE INITIALLY DEFERRED,
 	body TEXT NOT NULL
 ) STRICT;
 
@@ -101,24 +106,24 @@ CREATE TABLE recipe (
 ) STRICT;
 
 CREATE TABLE need (
-	job INTEGER NOT NULL REFERENCES job,
-	needs INTEGER NOT NULL REFERENCES job CHECK (needs <> job),
+	job INTEGER NOT NULL REFERENCES job DEFERRABLE INITIALLY DEFERRED,
+	needs INTEGER NOT NULL REFERENCES job DEFERRABLE INITIALLY DEFERRED CHECK (needs <> job),
 	PRIMARY KEY (job, needs)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX need_back ON need (needs, job);
 
 -- Blobs that a job's payload names, so that they are not collected as garbage.
 CREATE TABLE input (
-	job INTEGER NOT NULL REFERENCES job,
+	job INTEGER NOT NULL REFERENCES job DEFERRABLE INITIALLY DEFERRED,
 	sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
 	PRIMARY KEY (job, sha256)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX input_blob ON input (sha256);
 
 CREATE TABLE attempt (
-	job INTEGER NOT NULL REFERENCES job,
+	job INTEGER NOT NULL REFERENCES job DEFERRABLE INITIALLY DEFERRED,
 	n INTEGER NOT NULL CHECK (n >= 1),
-	worker INTEGER NOT NULL REFERENCES worker,
+	worker INTEGER NOT NULL REFERENCES worker DEFERRABLE INITIALLY DEFERRED,
 	session_n INTEGER NOT NULL,
 	started INTEGER NOT NULL,
 	finished INTEGER NOT NULL CHECK ((finished <> 0) = (outcome <> 0)),
@@ -157,12 +162,13 @@ CREATE TABLE artifact (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX artifact_blob ON artifact (sha256);
 
--- Every change of state, and notes (from = to). n is 1, 2 … for each job.
+-- Every change of state, and notes (from = to). n is 1, 2 … for each job. Written for each step of each job, hence
+-- without foreign keys; `admin check` looks for what they would refuse.
 CREATE TABLE event (
-	job INTEGER NOT NULL REFERENCES job,
+	job INTEGER NOT NULL,
 	n INTEGER NOT NULL,
 	at INTEGER NOT NULL,
-	actor INTEGER NOT NULL REFERENCES string,
+	actor INTEGER NOT NULL,
 	from_state INTEGER NOT NULL CHECK (from_state BETWEEN 0 AND 10),
 	to_state INTEGER NOT NULL CHECK (to_state BETWEEN 1 AND 10),
 	reason INTEGER NOT NULL CHECK (reason BETWEEN 0 AND 17),

@@ -51,7 +51,8 @@ int db_exec(struct db *db, int stmt, const struct db_value *args, size_t n, int6
 	return db->driver->exec(db, stmt, args, n, changed, e);
 }
 
-int db_query(struct db *db, int stmt, const struct db_value *args, size_t n, struct db_rows *rows, struct err *e)
+int db_query(struct db *db, int stmt, const struct db_value *args, size_t n, struct db_rows *rows,
+	     struct err *e)
 {
 	*rows = (struct db_rows){ .db = db };
 	return db->driver->query(db, stmt, args, n, rows, e);

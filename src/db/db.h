@@ -44,7 +44,7 @@ enum db_mode {
 	DB_MODE_CREATE, /* a new file, without write-ahead log; refuses one that exists */
 	DB_MODE_WRITER, /* the one connection that writes and checkpoints */
 	DB_MODE_READER, /* reads only, never checkpoints */
-	DB_MODE_PROBE,	/* looks at a file that may be damaged or somebody else's, and changes no byte of it */
+	DB_MODE_PROBE, /* looks at a file that may be damaged or somebody else's, and changes no byte of it */
 };
 
 struct db_options {
@@ -87,7 +87,7 @@ static inline struct db_value db_blob(const void *p, size_t n)
 {
 	return (struct db_value){ .type = DB_BLOB, .p = p, .n = n };
 }
-#define DB_ARGS(...)                            \
+#define DB_ARGS(...)                              \
 	(const struct db_value[]){ __VA_ARGS__ }, \
 		sizeof((const struct db_value[]){ __VA_ARGS__ }) / sizeof(struct db_value)
 #define DB_NO_ARGS NULL, 0
@@ -99,7 +99,8 @@ struct db_rows {
 	struct db *db;
 	void *at; /* NULL: ended */
 };
-int db_query(struct db *db, int stmt, const struct db_value *args, size_t n, struct db_rows *rows, struct err *e);
+int db_query(struct db *db, int stmt, const struct db_value *args, size_t n, struct db_rows *rows,
+	     struct err *e);
 /* 1 a row, 0 no more, -1 error. After 0 or -1 it has ended. */
 int db_next(struct db_rows *rows, struct err *e);
 void db_rows_end(struct db_rows *rows);

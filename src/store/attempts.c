@@ -2,7 +2,8 @@
 #include "store/records.h"
 #include "store/tx_priv.h"
 
-static int read_attempt(struct tx *tx, struct db_rows *rows, struct arena *a, struct attempt *t, struct err *e)
+static int read_attempt(struct tx *tx, struct db_rows *rows, struct arena *a, struct attempt *t,
+			struct err *e)
 {
 	const char *worker = worker_name(tx, db_col_int(rows, 2), e);
 	if (!worker)
@@ -63,16 +64,16 @@ int attempts_get(struct tx *tx, int64_t job, int n, struct arena *a, struct atte
 int attempts_check_lease(struct tx *tx, int64_t job, int attempt, int64_t worker, struct err *e)
 {
 	int64_t holds = 0;
-	if (tx_get_int(tx, STMT_ATTEMPT_SESSION, DB_ARGS(db_int(job), db_int(attempt), db_int(worker)), &holds, e) <
-	    0)
+	if (tx_get_int(tx, STMT_ATTEMPT_SESSION, DB_ARGS(db_int(job), db_int(attempt), db_int(worker)),
+		       &holds, e) < 0)
 		return -1;
-	return holds ? 0 :
-		       err_set(e, ERR_STALE, "attempt %d of job %lld does not hold the lease", attempt,
+	return holds ? 0
+		     : err_set(e, ERR_STALE, "attempt %d of job %lld does not hold the lease", attempt,
 			       (long long)job);
 }
 
-int attempts_log_inline(struct tx *tx, int64_t job, int attempt, struct arena *a, const void **bytes, size_t *len,
-			struct err *e)
+int attempts_log_inline(struct tx *tx, int64_t job, int attempt, struct arena *a, const void **bytes,
+			size_t *len, struct err *e)
 {
 	*bytes = NULL;
 	*len = 0;

@@ -98,7 +98,8 @@ int blob_upload_begin(struct store *s, const char *sha256, int64_t limit_bytes, 
 int blob_upload_add(struct blob_upload *u, const void *bytes, size_t n, struct err *e)
 {
 	if (u->limit_bytes > 0 && (int64_t)n > u->limit_bytes - u->size_bytes)
-		return err_set(e, ERR_TOO_LARGE, "upload is larger than %lld bytes", (long long)u->limit_bytes);
+		return err_set(e, ERR_TOO_LARGE, "upload is larger than %lld bytes",
+			       (long long)u->limit_bytes);
 	if (fd_write_all(u->fd, bytes, n, e) < 0)
 		return err_wrap(e, "upload");
 	hash_add(u->hash, bytes, n);
@@ -229,7 +230,8 @@ int blobs_gc(struct tx *tx, int64_t grace_ms, int *removed, int64_t *bytes, stru
 		return err_sys(e, "read %s", b->dir);
 	struct dirent *entry;
 	while ((entry = readdir(dir)))
-		if (hash_is_hex(entry->d_name) && collect_one(tx, entry->d_name, before_ms, removed, bytes, e) < 0)
+		if (hash_is_hex(entry->d_name) &&
+		    collect_one(tx, entry->d_name, before_ms, removed, bytes, e) < 0)
 			return -1;
 	return 0;
 }

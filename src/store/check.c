@@ -76,8 +76,8 @@ static void replay_event(struct check *c, struct replay *r, struct db_rows *rows
 	if (to != (enum job_state)db_col_int(rows, 4))
 		report(c, "job %" PRId64 " is not in the state its events lead to", r->job);
 	if (r->attempts != db_col_int(rows, 6))
-		report(c, "job %" PRId64 " has %" PRId64 " attempts, but was started %" PRId64 " times", r->job,
-		       db_col_int(rows, 6), r->attempts);
+		report(c, "job %" PRId64 " has %" PRId64 " attempts, but was started %" PRId64 " times",
+		       r->job, db_col_int(rows, 6), r->attempts);
 }
 
 static int check_replay(struct check *c, struct err *e)
@@ -120,8 +120,8 @@ static int check_blob(struct check *c, const char *what, struct db_rows *rows, s
 	if (strcmp(is, sha256) != 0)
 		report(c, "%s of job %" PRId64 ": blob %s has another content", what, job, sha256);
 	else if (least >= 0 && (size != least || size != most))
-		report(c, "%s of job %" PRId64 ": blob %s has %" PRId64 " bytes, not %" PRId64, what, job, sha256,
-		       size, size != least ? least : most);
+		report(c, "%s of job %" PRId64 ": blob %s has %" PRId64 " bytes, not %" PRId64, what, job,
+		       sha256, size, size != least ? least : most);
 	return 0;
 }
 
@@ -147,7 +147,9 @@ static int check_logs(struct check *c, struct err *e)
 		int64_t job = db_col_int(&rows, 0), n = db_col_int(&rows, 1), bytes = db_col_int(&rows, 2);
 		int64_t size = log_size(c->tx->store, job, (int)n);
 		if (size < bytes)
-			report(c, "job %" PRId64 ", attempt %" PRId64 ": its log has %" PRId64 " of %" PRId64 " bytes",
+			report(c,
+			       "job %" PRId64 ", attempt %" PRId64 ": its log has %" PRId64 " of %" PRId64
+			       " bytes",
 			       job, n, size, bytes);
 	}
 	return rc;

@@ -21,7 +21,8 @@
 	RULE(NEEDS_LEFT, "job ", " miscounts the needs that have not succeeded",                                       \
 	     "SELECT id FROM job j WHERE needs_left <> (SELECT count(*) FROM need n CROSS JOIN job k"                  \
 	     " ON k.id = n.needs WHERE n.job = j.id AND k.state <> 8)")                                                \
-	RULE(BLOCKED, "job ", " is blocked by nothing", "SELECT id FROM job WHERE state = 1 AND needs_left = 0")       \
+	RULE(BLOCKED, "job ", " is blocked by nothing",                                                                \
+	     "SELECT id FROM job WHERE state = 1 AND needs_left = 0")                                                  \
 	RULE(BLOCKED_FOR_EVER, "job ", " is blocked by a job that failed",                                             \
 	     "SELECT DISTINCT n.job FROM job j CROSS JOIN need n ON n.job = j.id CROSS JOIN job k ON k.id = n.needs"   \
 	     " WHERE j.state = 1 AND k.state IN (9, 10)")                                                              \
@@ -31,6 +32,9 @@
 	     "SELECT DISTINCT n.needs FROM need n CROSS JOIN job k ON k.id = n.needs WHERE k.is_needed = 0")           \
 	RULE(EVENTS, "job ", " has no events",                                                                         \
 	     "SELECT id FROM job j WHERE NOT EXISTS (SELECT 1 FROM event v WHERE v.job = j.id)")                       \
+	RULE(EVENT_ORPHAN, "job ", " does not exist but has events, or an actor of them does not",                     \
+	     "SELECT DISTINCT v.job FROM event v LEFT JOIN job j ON j.id = v.job LEFT JOIN string s ON s.id = v.actor" \
+	     " WHERE j.id IS NULL OR s.id IS NULL")                                                                    \
 	RULE(ARTIFACTS, "job ", " miscounts the artifacts of its newest attempt",                                      \
 	     "SELECT id FROM job j WHERE artifacts <> (SELECT count(*) FROM artifact f WHERE f.job = j.id"             \
 	     " AND f.attempt = j.attempt)")                                                                            \

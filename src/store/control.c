@@ -7,7 +7,8 @@
 
 static int refuse(const struct job_row *r, const char *what, struct err *e)
 {
-	return err_set(e, ERR_CONFLICT, "job %lld is %s: %s", (long long)r->j.id, state_name(r->j.state), what);
+	return err_set(e, ERR_CONFLICT, "job %lld is %s: %s", (long long)r->j.id, state_name(r->j.state),
+		       what);
 }
 
 int jobs_cancel(struct tx *tx, int64_t id, const char *actor, struct err *e)
@@ -64,7 +65,8 @@ int jobs_retry(struct tx *tx, int64_t id, const char *actor, struct err *e)
 	if (tx_get_int(tx, STMT_NEED_FAILED, DB_ARGS(db_int(id)), &other, e) < 0)
 		return -1;
 	if (other)
-		return err_set(e, ERR_CONFLICT, "job %lld needs job %lld, which did not succeed: retry that one",
+		return err_set(e, ERR_CONFLICT,
+			       "job %lld needs job %lld, which did not succeed: retry that one",
 			       (long long)id, (long long)other);
 	if (r.j.state != STATE_DEPWAIT &&
 	    tx_get_int(tx, STMT_JOB_DEDUPE_TAKEN, DB_ARGS(db_int(id)), &other, e) < 0)

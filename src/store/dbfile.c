@@ -70,7 +70,8 @@ static int check_header(const char *path, int64_t *size, struct err *e)
 	if (n != HEADER_BYTES || memcmp(h, "SQLite format 3", 16) != 0)
 		return err_set(e, ERR_CORRUPT, "%s is not an SQLite database; nothing was changed", path);
 	if (big_endian(h + AT_APPLICATION_ID) != APPLICATION_ID)
-		return err_set(e, ERR_CORRUPT, "%s is a database of another program; nothing was changed", path);
+		return err_set(e, ERR_CORRUPT, "%s is a database of another program; nothing was changed",
+			       path);
 	return 0;
 }
 
@@ -81,10 +82,11 @@ static int probe_content(struct db *db, int64_t size, const char *path, int64_t 
 	    db_get_int(db, PROBE_SCHEMA, DB_NO_ARGS, &tables, e) < 0)
 		return -1;
 	if (*version > dbfile_version())
-		return err_set(e, ERR_UNSUPPORTED,
-			       "%s has schema %lld, made by a newer version; this one knows up to %d. Nothing was "
-			       "changed",
-			       path, (long long)*version, dbfile_version());
+		return err_set(
+			e, ERR_UNSUPPORTED,
+			"%s has schema %lld, made by a newer version; this one knows up to %d. Nothing was "
+			"changed",
+			path, (long long)*version, dbfile_version());
 	if (size > FULL_CHECK_MAX_BYTES)
 		return 0;
 	CLEAN_ROWS struct db_rows rows;
@@ -114,8 +116,8 @@ static int probe(const char *path, struct arena *a, int64_t *version, struct err
 		return -1;
 	bool had_wal = is_there(wal), had_shm = is_there(shm);
 	struct db *db;
-	int rc = db_open(&db,
-			 &(struct db_options){ "sqlite", path, DB_MODE_PROBE, probe_statements, PROBE_COUNT }, e);
+	int rc = db_open(
+		&db, &(struct db_options){ "sqlite", path, DB_MODE_PROBE, probe_statements, PROBE_COUNT }, e);
 	if (rc == 0)
 		rc = probe_content(db, size, path, version, e);
 	db_close(db);
@@ -180,14 +182,15 @@ static int keep_trigger(struct db *db, const char *name, const char *drop, const
 static int keep_state_rules(struct db *db, struct err *e)
 {
 	CLEAN_BUF struct buf change = BUF_INIT, birth = BUF_INIT;
-	buf_adds(&change, "CREATE TRIGGER job_change AFTER UPDATE OF state ON job WHEN NEW.state <> OLD.state AND NOT "
-			  "(CASE OLD.state");
+	buf_adds(&change,
+		 "CREATE TRIGGER job_change AFTER UPDATE OF state ON job WHEN NEW.state <> OLD.state AND NOT "
+		 "(CASE OLD.state");
 	for (int s = STATE_FIRST; s <= STATE_LAST; s++)
 		buf_addf(&change, " WHEN %d THEN %u", s, goes_to((enum job_state)s));
-	buf_adds(&change, " END >> NEW.state) & 1 BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END");
+	buf_adds(&change, " END >> NEW.state) & 1 BEGIN SELECT RAISE(FAIL, 'illegal change of state'); END");
 	buf_addf(&birth,
 		 "CREATE TRIGGER job_birth AFTER INSERT ON job WHEN NOT (%u >> NEW.state) & 1 BEGIN SELECT "
-		 "RAISE(ABORT, 'illegal state at birth'); END",
+		 "RAISE(FAIL, 'illegal state at birth'); END",
 		 goes_to((enum job_state)0));
 	if (buf_check(&change, e) < 0 || buf_check(&birth, e) < 0 || db_begin(db, e) < 0)
 		return -1;
@@ -216,7 +219,8 @@ static int create(const char *data_dir, const char *path, struct arena *a, struc
 	unlink(fresh);
 	unlink(journal);
 	struct db *db;
-	if (db_open(&db, &(struct db_options){ "sqlite", fresh, DB_MODE_CREATE, probe_statements, PROBE_COUNT },
+	if (db_open(&db,
+		    &(struct db_options){ "sqlite", fresh, DB_MODE_CREATE, probe_statements, PROBE_COUNT },
 		    e) < 0)
 		return -1;
 	int rc = migrate(db, 0, e);
@@ -231,7 +235,8 @@ static int create(const char *data_dir, const char *path, struct arena *a, struc
 static int bring_up(const char *path, int64_t version, struct err *e)
 {
 	struct db *db;
-	if (db_open(&db, &(struct db_options){ "sqlite", path, DB_MODE_WRITER, probe_statements, PROBE_COUNT },
+	if (db_open(&db,
+		    &(struct db_options){ "sqlite", path, DB_MODE_WRITER, probe_statements, PROBE_COUNT },
 		    e) < 0)
 		return -1;
 	int rc = migrate(db, version, e);

@@ -138,8 +138,8 @@ int jobs_progress(struct tx *tx, int64_t id, int attempt, const char *progress, 
 	if (tx_exec(tx, STMT_JOB_SET_PROGRESS, DB_ARGS(db_int(id), db_int(attempt), db_str_or_null(progress)),
 		    &changed, e) < 0)
 		return -1;
-	return changed ? 0 :
-			 err_set(e, ERR_STALE, "attempt %d of job %lld does not hold the lease", attempt,
+	return changed ? 0
+		       : err_set(e, ERR_STALE, "attempt %d of job %lld does not hold the lease", attempt,
 				 (long long)id);
 }
 

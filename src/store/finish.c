@@ -14,8 +14,8 @@ static int add_artifacts(struct tx *tx, const struct job_end *end, struct err *e
 		if (!blob_exists(tx->store, f->sha256, &size) || size != f->size_bytes)
 			return err_set(e, ERR_INVALID, "artifact %s: its content was not uploaded", f->name);
 		if (tx_exec(tx, STMT_ARTIFACT_ADD,
-			    DB_ARGS(db_int(end->job), db_int(end->attempt), db_str(f->name), db_str(f->sha256),
-				    db_int(f->size_bytes)),
+			    DB_ARGS(db_int(end->job), db_int(end->attempt), db_str(f->name),
+				    db_str(f->sha256), db_int(f->size_bytes)),
 			    NULL, e) < 0)
 			return err_wrap(e, "artifact %s", f->name);
 	}
@@ -38,10 +38,10 @@ static int end_attempt_row(struct tx *tx, const struct job_end *end, struct err 
 	if (!changed)
 		return err_set(e, ERR_CORRUPT, "attempt %d of job %lld is not open", end->attempt,
 			       (long long)end->job);
-	if (is_inline && tx_exec(tx, STMT_ATTEMPT_LOG_ADD,
-				 DB_ARGS(db_int(end->job), db_int(end->attempt),
-					 db_blob(end->log, end->log_len)),
-				 NULL, e) < 0)
+	if (is_inline &&
+	    tx_exec(tx, STMT_ATTEMPT_LOG_ADD,
+		    DB_ARGS(db_int(end->job), db_int(end->attempt), db_blob(end->log, end->log_len)), NULL,
+		    e) < 0)
 		return -1;
 	return add_artifacts(tx, end, e);
 }
@@ -56,7 +56,8 @@ static int blame_worker(struct tx *tx, int64_t worker, enum attempt_outcome outc
 	return 0;
 }
 
-int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end, const char *actor, struct err *e)
+int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end, const char *actor,
+		    struct err *e)
 {
 	struct verdict v = retry_decide(&r->j, end->outcome, end->reason, tx->now_ms);
 	r->j.failures = v.failures;
@@ -87,8 +88,8 @@ static int find_repeat(struct tx *tx, const struct job_end *end, bool *is_repeat
 	return rc < 0 ? -1 : 0;
 }
 
-int jobs_finish(struct tx *tx, const struct job_end *end, const char *actor, enum job_state *state, bool *is_repeat,
-		struct err *e)
+int jobs_finish(struct tx *tx, const struct job_end *end, const char *actor, enum job_state *state,
+		bool *is_repeat, struct err *e)
 {
 	struct job_row r;
 	*is_repeat = false;
@@ -140,7 +141,8 @@ int jobs_expire(struct tx *tx, int limit, int64_t grace_ms, int64_t *next_ms, st
 {
 	CLEAN_IDS struct ids ids = IDS_INIT;
 	*next_ms = 0;
-	if (ids_query(tx, STMT_LEASE_ENDED, DB_ARGS(db_int(tx->now_ms - grace_ms), db_int(limit)), &ids, e) < 0 ||
+	if (ids_query(tx, STMT_LEASE_ENDED, DB_ARGS(db_int(tx->now_ms - grace_ms), db_int(limit)), &ids, e) <
+		    0 ||
 	    end_all(tx, &ids, OUTCOME_LOST, "its worker was not heard of", e) < 0 ||
 	    tx_get_int(tx, STMT_LEASE_NEXT, DB_NO_ARGS, next_ms, e) < 0)
 		return -1;

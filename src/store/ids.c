@@ -22,7 +22,8 @@ int ids_add(struct ids *ids, int64_t id, struct err *e)
 	return 0;
 }
 
-int ids_query(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n, struct ids *ids, struct err *e)
+int ids_query(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n, struct ids *ids,
+	      struct err *e)
 {
 	CLEAN_ROWS struct db_rows rows;
 	if (tx_query(tx, stmt, args, n, &rows, e) < 0)

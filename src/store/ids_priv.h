@@ -11,12 +11,16 @@ struct ids {
 	int64_t *at;
 	size_t len, cap;
 };
-#define IDS_INIT { .at = NULL }
+#define IDS_INIT           \
+	{                  \
+		.at = NULL \
+	}
 #define CLEAN_IDS __attribute__((cleanup(ids_release)))
 
 void ids_release(struct ids *ids);
 int ids_add(struct ids *ids, int64_t id, struct err *e);
 /* Append the first column of a query's rows. */
-int ids_query(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n, struct ids *ids, struct err *e);
+int ids_query(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n, struct ids *ids,
+	      struct err *e);
 
 #endif

@@ -46,8 +46,8 @@ int job_move(struct tx *tx, struct job_row *r, enum job_state to, enum job_reaso
 			    db_int(j->attempt), db_int(j->failures), db_int(j->losses), db_int(j->run_at_ms),
 			    db_int(j->started_ms), db_int(j->finished_ms), db_int(j->lease_until_ms),
 			    db_int(j->is_cancel_asked), db_int(r->events + 1), db_int(j->exit_code),
-			    db_int(j->signal), db_int(j->artifacts), db_int((int)from), db_int(r->seen_attempt),
-			    db_int(r->events)),
+			    db_int(j->signal), db_int(j->artifacts), db_int((int)from),
+			    db_int(r->seen_attempt), db_int(r->events)),
 		    &changed, e) < 0)
 		return -1;
 	if (!changed)

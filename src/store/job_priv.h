@@ -19,8 +19,8 @@ int job_row_get(struct tx *tx, int64_t id, struct job_row *out, struct err *e);
 /* The columns of a query made of JOB_COLUMNS, strings in the arena. */
 int job_row_read(struct tx *tx, struct db_rows *rows, struct arena *a, struct job_row *out, struct err *e);
 /* Read all rows of a query of JOB_COLUMNS into an array in the arena. */
-int job_rows_collect(struct tx *tx, struct db_rows *rows, size_t limit, struct arena *a, struct job **out, size_t *n,
-		     struct err *e);
+int job_rows_collect(struct tx *tx, struct db_rows *rows, size_t limit, struct arena *a, struct job **out,
+		     size_t *n, struct err *e);
 /* For a query of JOB_COLUMNS, payload. */
 const char *job_payload_read(struct tx *tx, struct db_rows *rows, int64_t id, struct arena *a, struct err *e);
 
@@ -45,6 +45,7 @@ int needs_follow(struct tx *tx, const struct job_row *r, const char *actor, stru
 int needs_revive(struct tx *tx, int64_t id, const char *actor, struct err *e);
 
 /* Ends the attempt of a leased job (the row as read). */
-int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end, const char *actor, struct err *e);
+int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end, const char *actor,
+		    struct err *e);
 
 #endif

@@ -135,8 +135,8 @@ const char *job_payload_read(struct tx *tx, struct db_rows *rows, int64_t id, st
 	return payload;
 }
 
-int job_rows_collect(struct tx *tx, struct db_rows *rows, size_t limit, struct arena *a, struct job **out, size_t *n,
-		     struct err *e)
+int job_rows_collect(struct tx *tx, struct db_rows *rows, size_t limit, struct arena *a, struct job **out,
+		     size_t *n, struct err *e)
 {
 	*n = 0;
 	*out = arena_array(a, limit, sizeof **out);
@@ -155,7 +155,8 @@ int job_rows_collect(struct tx *tx, struct db_rows *rows, size_t limit, struct a
 int jobs_get(struct tx *tx, int64_t id, bool with_payload, struct arena *a, struct job *out, struct err *e)
 {
 	CLEAN_ROWS struct db_rows rows;
-	if (tx_query(tx, with_payload ? STMT_JOB_GET_PAYLOAD : STMT_JOB_GET, DB_ARGS(db_int(id)), &rows, e) < 0)
+	if (tx_query(tx, with_payload ? STMT_JOB_GET_PAYLOAD : STMT_JOB_GET, DB_ARGS(db_int(id)), &rows, e) <
+	    0)
 		return -1;
 	int rc = db_next(&rows, e);
 	if (rc == 0)

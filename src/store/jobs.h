@@ -20,15 +20,15 @@ struct job_birth {
 
 /* One or many, all or none; numbers in order. Needs are checked (exist, no cycle among "#n"; a need that has
  * failed already makes the job failed (needs) at birth). `births` has room for n. ERR_INVALID names the line. */
-int jobs_submit(struct tx *tx, const struct job_new *news, size_t n, const char *actor, struct job_birth *births,
-		struct err *e);
+int jobs_submit(struct tx *tx, const struct job_new *news, size_t n, const char *actor,
+		struct job_birth *births, struct err *e);
 
 /* ERR_NOT_FOUND if there is no such job. The payload is read only if asked for. */
 int jobs_get(struct tx *tx, int64_t id, bool with_payload, struct arena *a, struct job *out, struct err *e);
 
 struct job_filter {
-	enum job_kind kind; /* 0 = any, and so on */
-	unsigned states;    /* bits (1 << state); 0 = any */
+	enum job_kind kind;			    /* 0 = any, and so on */
+	unsigned states;			    /* bits (1 << state); 0 = any */
 	const char *owner, *worker, *name, *target; /* name: exact, or a prefix if it ends in "*" */
 	int64_t chain;
 	int64_t before; /* only numbers below; 0 = from the newest */
@@ -38,7 +38,8 @@ struct job_filter {
 int jobs_list(struct tx *tx, const struct job_filter *f, struct arena *a, struct job **out, size_t *n,
 	      struct err *e);
 /* What it needs and what needs it, lowest number first, at most `limit` each. */
-int jobs_needs(struct tx *tx, int64_t id, int limit, struct arena *a, struct job **out, size_t *n, struct err *e);
+int jobs_needs(struct tx *tx, int64_t id, int limit, struct arena *a, struct job **out, size_t *n,
+	       struct err *e);
 int jobs_dependants(struct tx *tx, int64_t id, int limit, struct arena *a, struct job **out, size_t *n,
 		    struct err *e);
 

@@ -86,8 +86,8 @@ static int count_state(struct tx *tx, unsigned states, int64_t *sorted, struct e
 	return rc;
 }
 
-static int run_list(struct tx *tx, enum stmt stmt, const struct list_args *args, struct arena *a, struct job **out,
-		    size_t *n, struct err *e)
+static int run_list(struct tx *tx, enum stmt stmt, const struct list_args *args, struct arena *a,
+		    struct job **out, size_t *n, struct err *e)
 {
 	CLEAN_ROWS struct db_rows rows;
 	bool has_own = stmt == STMT_LIST_CHAIN || stmt == STMT_LIST_RARE;
@@ -103,8 +103,8 @@ static int compare_newest(const void *a, const void *b)
 }
 
 /* One list for each state, merged. */
-static int list_states(struct tx *tx, unsigned states, struct list_args *args, struct arena *a, struct job **out,
-		       size_t *n, struct err *e)
+static int list_states(struct tx *tx, unsigned states, struct list_args *args, struct arena *a,
+		       struct job **out, size_t *n, struct err *e)
 {
 	size_t limit = (size_t)args->v[0].i;
 	struct job *all = arena_array(a, limit * STATE_LAST, sizeof *all);
@@ -166,7 +166,8 @@ static int list_edges(struct tx *tx, enum stmt stmt, int64_t id, int limit, stru
 	return job_rows_collect(tx, &rows, (size_t)limit, a, out, n, e);
 }
 
-int jobs_needs(struct tx *tx, int64_t id, int limit, struct arena *a, struct job **out, size_t *n, struct err *e)
+int jobs_needs(struct tx *tx, int64_t id, int limit, struct arena *a, struct job **out, size_t *n,
+	       struct err *e)
 {
 	return list_edges(tx, STMT_LIST_NEEDS, id, limit, a, out, n, e);
 }
@@ -202,7 +203,8 @@ int jobs_position(struct tx *tx, const struct job *j, int cap, int *position, st
 {
 	int64_t ahead = 0;
 	if (tx_get_int(tx, STMT_POSITION,
-		       DB_ARGS(db_int(j->lane), db_int(j->priority), db_int(j->id), db_int(cap)), &ahead, e) < 0)
+		       DB_ARGS(db_int(j->lane), db_int(j->priority), db_int(j->id), db_int(cap)), &ahead,
+		       e) < 0)
 		return -1;
 	*position = (int)ahead;
 	return 0;
@@ -225,8 +227,8 @@ int jobs_build_get(struct tx *tx, int64_t id, struct arena *a, struct build_row 
 int jobs_build_set_version(struct tx *tx, int64_t id, const char *version, struct err *e)
 {
 	int64_t changed = 0;
-	if (tx_exec(tx, STMT_BUILD_SET_VERSION, DB_ARGS(db_int(id), db_str(version ? version : "")), &changed, e) <
-	    0)
+	if (tx_exec(tx, STMT_BUILD_SET_VERSION, DB_ARGS(db_int(id), db_str(version ? version : "")), &changed,
+		    e) < 0)
 		return -1;
 	return changed ? 0 : err_set(e, ERR_NOT_FOUND, "job %lld is no build", (long long)id);
 }

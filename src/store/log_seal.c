@@ -30,8 +30,8 @@ static int compress(int from, int to, int64_t size, struct err *e)
 	ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
 	ZSTD_CCtx_setPledgedSrcSize(z, (unsigned long long)size);
 	for (int64_t at = 0;;) {
-		int64_t want = size - at < (int64_t)ZSTD_CStreamInSize() ? size - at :
-									   (int64_t)ZSTD_CStreamInSize();
+		int64_t want = size - at < (int64_t)ZSTD_CStreamInSize() ? size - at
+									 : (int64_t)ZSTD_CStreamInSize();
 		size_t n;
 		if (fd_read_full(from, in, (size_t)want, &n, e) < 0)
 			return -1;
@@ -78,8 +78,8 @@ static int seal(struct logs *l, const struct seal_job *j, struct err *e)
 		return 0;
 	if (from < 0 || fstat(from, &st) < 0)
 		return err_sys(e, "seal a log");
-	CLEAN_FD int to = openat(l->dir_fd, TEMPORARY_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-				 0640);
+	CLEAN_FD int to = openat(l->dir_fd, TEMPORARY_NAME,
+				 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (to < 0)
 		return err_sys(e, "seal a log");
 	if (compress(from, to, st.st_size, e) < 0)
@@ -168,8 +168,8 @@ static int find_unsealed(struct store *s, struct err *e)
 		int attempt;
 		if (!parse_name(entry->d_name, &job, &attempt))
 			continue;
-		if (tx_get_int(&s->writer, STMT_ATTEMPT_OUTCOME, DB_ARGS(db_int(job), db_int(attempt)), &outcome,
-			       e) < 0)
+		if (tx_get_int(&s->writer, STMT_ATTEMPT_OUTCOME, DB_ARGS(db_int(job), db_int(attempt)),
+			       &outcome, e) < 0)
 			return -1;
 		if (outcome != OUTCOME_RUNNING)
 			add_job(l, job, attempt);

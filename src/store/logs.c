@@ -49,7 +49,8 @@ static int64_t sealed_size(int fd)
 static int64_t find_sealed(struct logs *l, int64_t job, int attempt)
 {
 	char name[LOG_SEALED_NAME_BYTES];
-	CLEAN_FD int fd = openat(l->dir_fd, log_sealed_name(job, attempt, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEAN_FD int fd = openat(l->dir_fd, log_sealed_name(job, attempt, name),
+				 O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -1 : sealed_size(fd);
 }
 
@@ -63,8 +64,8 @@ int64_t log_size(struct store *s, int64_t job, int attempt)
 	return size < 0 ? 0 : size;
 }
 
-static int append_locked(struct logs *l, int64_t job, int attempt, int64_t offset, const char *bytes, size_t n,
-			 int64_t *size, struct err *e)
+static int append_locked(struct logs *l, int64_t job, int attempt, int64_t offset, const char *bytes,
+			 size_t n, int64_t *size, struct err *e)
 {
 	char name[LOG_FILE_NAME_BYTES];
 	struct stat st;
@@ -76,8 +77,8 @@ static int append_locked(struct logs *l, int64_t job, int attempt, int64_t offse
 		if (*size >= end)
 			return 0;
 		if (*size >= 0)
-			return err_set(e, ERR_CONFLICT, "the log of job %lld, attempt %d is closed", (long long)job,
-				       attempt);
+			return err_set(e, ERR_CONFLICT, "the log of job %lld, attempt %d is closed",
+				       (long long)job, attempt);
 		*size = 0;
 		if (offset > 0)
 			return err_set(e, ERR_CONFLICT, "log of job %lld: there is a gap before %lld",
@@ -88,8 +89,8 @@ static int append_locked(struct logs *l, int64_t job, int attempt, int64_t offse
 		return err_sys(e, "log of job %lld", (long long)job);
 	*size = st.st_size;
 	if (offset > *size)
-		return err_set(e, ERR_CONFLICT, "log of job %lld: there is a gap from %lld to %lld", (long long)job,
-			       (long long)*size, (long long)offset);
+		return err_set(e, ERR_CONFLICT, "log of job %lld: there is a gap from %lld to %lld",
+			       (long long)job, (long long)*size, (long long)offset);
 	if (end <= *size)
 		return 0;
 	size_t known = (size_t)(*size - offset);
@@ -120,7 +121,8 @@ static int open_either(struct logs *l, int64_t job, int attempt, bool *is_sealed
 	int fd = openat(l->dir_fd, log_file_name(job, attempt, plain), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	*is_sealed = fd < 0;
 	if (fd < 0 && errno == ENOENT)
-		fd = openat(l->dir_fd, log_sealed_name(job, attempt, sealed), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		fd = openat(l->dir_fd, log_sealed_name(job, attempt, sealed),
+			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return fd;
 }
 
@@ -129,7 +131,8 @@ static int skip(struct log_reader *r, int64_t offset, struct err *e)
 	char trash[16384];
 	while (r->offset < offset) {
 		int64_t left = offset - r->offset;
-		int64_t n = log_reader_read(r, trash, left < (int64_t)sizeof trash ? (size_t)left : sizeof trash, e);
+		int64_t n = log_reader_read(r, trash,
+					    left < (int64_t)sizeof trash ? (size_t)left : sizeof trash, e);
 		if (n <= 0)
 			return (int)n;
 	}
@@ -143,7 +146,8 @@ int log_reader_open(struct store *s, int64_t job, int attempt, int64_t offset, s
 	*out = NULL;
 	CLEAN_FD int fd = open_either(&s->logs, job, attempt, &is_sealed);
 	if (fd < 0 && errno == ENOENT)
-		return err_set(e, ERR_NOT_FOUND, "job %lld, attempt %d has no log file", (long long)job, attempt);
+		return err_set(e, ERR_NOT_FOUND, "job %lld, attempt %d has no log file", (long long)job,
+			       attempt);
 	if (fd < 0)
 		return err_sys(e, "log of job %lld", (long long)job);
 	struct log_reader *r = calloc(1, sizeof *r);
@@ -183,7 +187,8 @@ static int64_t read_sealed(struct log_reader *r, void *bytes, size_t n, struct e
 		}
 		size_t rc = ZSTD_decompressStream(r->zstd, &out, &r->pending);
 		if (ZSTD_isError(rc))
-			return err_set(e, ERR_CORRUPT, "a compressed log is damaged: %s", ZSTD_getErrorName(rc));
+			return err_set(e, ERR_CORRUPT, "a compressed log is damaged: %s",
+				       ZSTD_getErrorName(rc));
 	}
 	return (int64_t)out.pos;
 }

@@ -19,7 +19,8 @@ static int one_less(struct tx *tx, int64_t id, const char *actor, struct err *e)
 }
 
 /* Live jobs that wait for `ended`, which did not succeed, fail; those that somebody needs join the list. */
-static int fail_dependants(struct tx *tx, int64_t ended, const char *actor, struct ids *ended_too, struct err *e)
+static int fail_dependants(struct tx *tx, int64_t ended, const char *actor, struct ids *ended_too,
+			   struct err *e)
 {
 	CLEAN_IDS struct ids ids = IDS_INIT;
 	if (ids_query(tx, STMT_NEEDED_BY, DB_ARGS(db_int(ended)), &ids, e) < 0)

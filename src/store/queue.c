@@ -28,8 +28,8 @@ static void *queue_main(void *arg)
 	return NULL;
 }
 
-int queue_start(struct queue *q, struct store *s, void (*work)(struct store *, struct store_task *), int limit,
-		struct err *e)
+int queue_start(struct queue *q, struct store *s, void (*work)(struct store *, struct store_task *),
+		int limit, struct err *e)
 {
 	q->store = s;
 	q->work = work;

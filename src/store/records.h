@@ -10,15 +10,16 @@ struct arena;
 struct err;
 struct tx;
 
-int attempts_list(struct tx *tx, int64_t job, struct arena *a, struct attempt **out, size_t *n, struct err *e);
+int attempts_list(struct tx *tx, int64_t job, struct arena *a, struct attempt **out, size_t *n,
+		  struct err *e);
 /* n = 0: the newest. ERR_NOT_FOUND. */
 int attempts_get(struct tx *tx, int64_t job, int n, struct arena *a, struct attempt *out, struct err *e);
 /* ERR_STALE unless this attempt holds the lease and the worker's session is this one. The fence of log appends and
  * uploads. */
 int attempts_check_lease(struct tx *tx, int64_t job, int attempt, int64_t worker, struct err *e);
 /* The inline log of an attempt, if that is where it is: *bytes NULL otherwise. */
-int attempts_log_inline(struct tx *tx, int64_t job, int attempt, struct arena *a, const void **bytes, size_t *len,
-			struct err *e);
+int attempts_log_inline(struct tx *tx, int64_t job, int attempt, struct arena *a, const void **bytes,
+			size_t *len, struct err *e);
 
 int artifacts_list(struct tx *tx, int64_t job, int attempt /* 0 = newest */, struct arena *a,
 		   struct artifact **out, size_t *n, struct err *e);
@@ -39,8 +40,8 @@ int lanes_list(struct tx *tx, struct arena *a, struct lane **out, size_t *n, str
  * the caller's to reclaim (jobs_reclaim). */
 int workers_register(struct tx *tx, const struct worker *w, int64_t *id, struct err *e);
 /* ERR_STALE if the session is not the worker's newest. */
-int workers_find_session(struct tx *tx, const char *name, const char *session, struct arena *a, struct worker *out,
-			 struct err *e);
+int workers_find_session(struct tx *tx, const char *name, const char *session, struct arena *a,
+			 struct worker *out, struct err *e);
 int workers_beat(struct tx *tx, int64_t id, struct err *e);
 int workers_set_online(struct tx *tx, int64_t id, bool is_online, struct err *e);
 int workers_set_state(struct tx *tx, const char *name, enum worker_state s, const char *actor, struct err *e);
@@ -55,12 +56,14 @@ struct target {
 	int64_t updated_ms;
 	int64_t job; /* the job that makes or made its image */
 };
-int targets_add(struct tx *tx, const char *name, const char *suite, const char *arch, int64_t job, struct err *e);
+int targets_add(struct tx *tx, const char *name, const char *suite, const char *arch, int64_t job,
+		struct err *e);
 int targets_get(struct tx *tx, const char *name, struct arena *a, struct target *out, struct err *e);
 int targets_list(struct tx *tx, struct arena *a, struct target **out, size_t *n, struct err *e);
 /* A job begins to make an image for it / has ended doing so (image NULL: failed; an older image stays in use). */
 int targets_making(struct tx *tx, const char *name, int64_t job, struct err *e);
-int targets_made(struct tx *tx, const char *name, int64_t job, const char *image, int64_t bytes, struct err *e);
+int targets_made(struct tx *tx, const char *name, int64_t job, const char *image, int64_t bytes,
+		 struct err *e);
 /* ERR_CONFLICT while live jobs use it. */
 int targets_remove(struct tx *tx, const char *name, struct err *e);
 

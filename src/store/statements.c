@@ -14,22 +14,22 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	"j.id,j.kind,j.state,j.reason,j.lane,j.worker,j.attempt,j.max_attempts,j.failures,j.losses,"            \
 	"j.retry_delay,j.run_at,j.started,j.finished,j.lease_until,j.is_cancel_asked,j.needs_left,j.is_needed," \
 	"j.events,j.exit_code,j.signal,j.artifacts"
-#define JOB_COLUMNS                                                                                      \
+#define JOB_COLUMNS                                                                                        \
 	HEAD_COLUMNS ",j.priority,j.owner,j.target,j.chain,j.created,j.timeout,j.silence,j.name,j.dedupe," \
 		     "j.progress"
 
 /* $1 limit, $2 before, $3 states, $4 kind, $5 owner, $6 worker, $7 name, $8 name's end for a prefix, $9 target;
  * NULL = any. */
-#define LIST_REST                                                                               \
-	" j.id < $2 AND ($3 IS NULL OR (1 << j.state) & $3) AND ($4 IS NULL OR j.kind = $4)"    \
-	" AND ($5 IS NULL OR j.owner = $5) AND ($6 IS NULL OR j.worker = $6)"                   \
+#define LIST_REST                                                                                            \
+	" j.id < $2 AND ($3 IS NULL OR (1 << j.state) & $3) AND ($4 IS NULL OR j.kind = $4)"                 \
+	" AND ($5 IS NULL OR j.owner = $5) AND ($6 IS NULL OR j.worker = $6)"                                \
 	" AND ($7 IS NULL OR (CASE WHEN $8 IS NULL THEN j.name = $7 ELSE j.name >= $7 AND j.name < $8 END))" \
 	" AND ($9 IS NULL OR j.target = $9) ORDER BY j.id DESC LIMIT $1"
 
-#define ATTEMPT_COLUMNS                                                                                   \
+#define ATTEMPT_COLUMNS                                                                                  \
 	"job,n,worker,started,finished,outcome,reason,step,detail,exit_code,signal,wall_ms,cpu_user_us," \
 	"cpu_sys_us,memory_peak,log_bytes,is_log_truncated"
-#define WORKER_COLUMNS                                                                                       \
+#define WORKER_COLUMNS                                                                                         \
 	"id,name,machine,boot_id,session,version,arch,isolations,tags,slots,state,failures,beat_at,is_online," \
 	"(SELECT count(*) FROM job WHERE job.worker = worker.id AND job.state IN (4, 5))"
 #define CHECK_ROW(name, before, after, sql) [STMT_CHECK_##name] = { "check_" #name, sql },
@@ -39,10 +39,12 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_STRING_FIND] = { "string_find", "SELECT id FROM string WHERE text = $1" },
 	[STMT_STRING_ADD] = { "string_add", "INSERT INTO string (text) VALUES ($1) RETURNING id" },
 	[STMT_STRING_TEXT] = { "string_text", "SELECT text FROM string WHERE id = $1" },
-	[STMT_LANE_FIND] = { "lane_find", "SELECT id FROM lane WHERE kind = $1 AND isolation = $2 AND arch = $3"
-					  " AND tags = $4" },
-	[STMT_LANE_ADD] = { "lane_add", "INSERT INTO lane (kind, isolation, arch, tags) VALUES ($1, $2, $3, $4)"
-					" RETURNING id" },
+	[STMT_LANE_FIND] = { "lane_find",
+			     "SELECT id FROM lane WHERE kind = $1 AND isolation = $2 AND arch = $3"
+			     " AND tags = $4" },
+	[STMT_LANE_ADD] = { "lane_add",
+			    "INSERT INTO lane (kind, isolation, arch, tags) VALUES ($1, $2, $3, $4)"
+			    " RETURNING id" },
 	[STMT_LANE_GET] = { "lane_get", "SELECT id, kind, isolation, arch, tags FROM lane WHERE id = $1" },
 	[STMT_LANE_LIST] = { "lane_list", "SELECT id FROM lane ORDER BY id" },
 	[STMT_TALLY_ADD] = { "tally_add", "UPDATE tally SET n = n + $3 WHERE kind = $1 AND state = $2" },
@@ -56,19 +58,20 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				   "SELECT " JOB_COLUMNS ",j.payload FROM job j WHERE j.id = $1" },
 	[STMT_PAYLOAD_GET] = { "payload_get", "SELECT body FROM payload WHERE job = $1" },
 	[STMT_JOB_ADD] = { "job_add",
-			   "INSERT INTO job (id, kind, state, reason, lane, worker, attempt, max_attempts, failures,"
+			   "INSERT OR FAIL INTO job (id, kind, state, reason, lane, worker, attempt, max_attempts, failures,"
 			   " losses, retry_delay, run_at, started, finished, lease_until, is_cancel_asked,"
 			   " needs_left, is_needed, events, exit_code, signal, artifacts, priority, owner, target,"
 			   " chain, created, timeout, silence, name, dedupe, progress, payload, result)"
 			   " VALUES ($1, $2, $3, 0, $4, NULL, 0, $5, 0, 0, $6, $7, 0, 0, 0, 0, $8, $9, 1, -1, 0, 0,"
 			   " $10, $11, $12, $13, $14, $15, $16, $17, $18, NULL, $19, NULL)" },
 	[STMT_PAYLOAD_ADD] = { "payload_add", "INSERT INTO payload (job, body) VALUES ($1, $2)" },
-	[STMT_BUILD_ADD] = { "build_add", "INSERT INTO build (job, type, source, version) VALUES ($1, $2, $3, $4)" },
+	[STMT_BUILD_ADD] = { "build_add",
+			     "INSERT INTO build (job, type, source, version) VALUES ($1, $2, $3, $4)" },
 	[STMT_BUILD_GET] = { "build_get", "SELECT type, source, version FROM build WHERE job = $1" },
 	[STMT_BUILD_SET_VERSION] = { "build_set_version", "UPDATE build SET version = $2 WHERE job = $1" },
 	[STMT_RECIPE_ADD] = { "recipe_add", "INSERT INTO recipe (job, text) VALUES ($1, $2)" },
 	[STMT_RECIPE_GET] = { "recipe_get", "SELECT text FROM recipe WHERE job = $1" },
-	[STMT_NEED_ADD] = { "need_add", "INSERT INTO need (job, needs) VALUES ($1, $2)" },
+	[STMT_NEED_ADD] = { "need_add", "INSERT OR FAIL INTO need (job, needs) VALUES ($1, $2)" },
 	[STMT_INPUT_ADD] = { "input_add", "INSERT OR IGNORE INTO input (job, sha256) VALUES ($1, $2)" },
 	[STMT_JOB_LIVE_DEDUPE] = { "job_live_dedupe",
 				   "SELECT id FROM job WHERE dedupe IS NOT NULL AND state < 8 AND dedupe = $1" },
@@ -78,19 +81,21 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_JOB_CHAIN] = { "job_chain", "SELECT state, chain FROM job WHERE id = $1" },
 	[STMT_JOB_ATTEMPT] = { "job_attempt", "SELECT attempt FROM job WHERE id = $1" },
 	[STMT_JOB_SET_NEEDED] = { "job_set_needed",
-				  "UPDATE job SET is_needed = 1 WHERE id = $1 AND is_needed = 0" },
+				  "UPDATE OR FAIL job SET is_needed = 1 WHERE id = $1 AND is_needed = 0" },
 	[STMT_JOB_MOVE] = { "job_move",
-			    "UPDATE job SET state = $2, reason = $3, worker = $4, attempt = $5, failures = $6,"
+			    "UPDATE OR FAIL job SET state = $2, reason = $3, worker = $4, attempt = $5, failures = $6,"
 			    " losses = $7, run_at = $8, started = $9, finished = $10, lease_until = $11,"
 			    " is_cancel_asked = $12, events = $13, exit_code = $14, signal = $15, artifacts = $16"
 			    " WHERE id = $1 AND state = $17 AND attempt = $18 AND events = $19" },
 	[STMT_JOB_NOTE] = { "job_note", "UPDATE job SET is_cancel_asked = $2, events = $3"
 					" WHERE id = $1 AND state = $4 AND events = $5" },
-	[STMT_JOB_NEED_DONE] = { "job_need_done", "UPDATE job SET needs_left = needs_left - 1 WHERE id = $1" },
+	[STMT_JOB_NEED_DONE] = { "job_need_done",
+				 "UPDATE OR FAIL job SET needs_left = needs_left - 1 WHERE id = $1" },
 	[STMT_JOB_SET_RESULT] = { "job_set_result", "UPDATE job SET result = $2 WHERE id = $1" },
 	[STMT_JOB_SET_PRIORITY] = { "job_set_priority", "UPDATE job SET priority = $2 WHERE id = $1" },
-	[STMT_JOB_SET_PROGRESS] = { "job_set_progress", "UPDATE job SET progress = $3"
-							" WHERE id = $1 AND attempt = $2 AND state IN (4, 5)" },
+	[STMT_JOB_SET_PROGRESS] = { "job_set_progress",
+				    "UPDATE job SET progress = $3"
+				    " WHERE id = $1 AND attempt = $2 AND state IN (4, 5)" },
 	[STMT_JOB_CLEAR_PROGRESS] = { "job_clear_progress", "UPDATE job SET progress = NULL WHERE id = $1" },
 	[STMT_JOB_RERUN_SOURCE] = { "job_rerun_source",
 				    "SELECT b.type, b.source, r.text FROM job j LEFT JOIN build b ON b.job = j.id"
@@ -135,27 +140,30 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_LIST_CHAIN] = { "list_chain",
 			      "SELECT " JOB_COLUMNS " FROM job j WHERE j.id IN (SELECT id FROM job INDEXED BY"
 			      " job_chain WHERE chain = $10 AND chain <> id UNION ALL SELECT $10) AND" LIST_REST },
-	[STMT_LIST_RARE] = { "list_rare", "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_rare"
-					  " WHERE j.state IN (1, 6, 7, 9, 10) AND j.state = $10 AND" LIST_REST },
+	[STMT_LIST_RARE] = { "list_rare",
+			     "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_rare"
+			     " WHERE (j.state = 1 OR j.state = 6 OR j.state = 7 OR j.state = 9 OR j.state = 10) AND j.state = $10 AND" LIST_REST },
 	[STMT_LIST_WAITING] = { "list_waiting", "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_waiting"
 						" WHERE j.state = 3 AND" LIST_REST },
-	[STMT_LIST_SCHEDULED] = { "list_scheduled", "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_scheduled"
-						    " WHERE j.state = 2 AND" LIST_REST },
+	[STMT_LIST_SCHEDULED] = { "list_scheduled",
+				  "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_scheduled"
+				  " WHERE j.state = 2 AND" LIST_REST },
 	[STMT_LIST_LEASED] = { "list_leased", "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_leased"
 					      " WHERE j.state IN (4, 5) AND" LIST_REST },
-	[STMT_LIST_NEEDS] = { "list_needs", "SELECT " JOB_COLUMNS " FROM need n CROSS JOIN job j ON j.id = n.needs"
-					    " WHERE n.job = $1 ORDER BY n.needs LIMIT $2" },
+	[STMT_LIST_NEEDS] = { "list_needs",
+			      "SELECT " JOB_COLUMNS " FROM need n CROSS JOIN job j ON j.id = n.needs"
+			      " WHERE n.job = $1 ORDER BY n.needs LIMIT $2" },
 	[STMT_LIST_DEPENDANTS] = { "list_dependants",
 				   "SELECT " JOB_COLUMNS " FROM need n CROSS JOIN job j ON j.id = n.job"
 				   " WHERE n.needs = $1 ORDER BY n.job LIMIT $2" },
 
 	[STMT_ATTEMPT_ADD] = { "attempt_add",
-			       "INSERT INTO attempt (job, n, worker, session_n, started, finished, outcome, reason,"
+			       "INSERT OR FAIL INTO attempt (job, n, worker, session_n, started, finished, outcome, reason,"
 			       " exit_code, signal, wall_ms, cpu_user_us, cpu_sys_us, memory_peak, log_bytes,"
 			       " is_log_truncated, is_log_inline, step, detail)"
 			       " VALUES ($1, $2, $3, $4, $5, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL)" },
 	[STMT_ATTEMPT_END] = { "attempt_end",
-			       "UPDATE attempt SET finished = $3, outcome = $4, reason = $5, exit_code = $6,"
+			       "UPDATE OR FAIL attempt SET finished = $3, outcome = $4, reason = $5, exit_code = $6,"
 			       " signal = $7, wall_ms = $8, cpu_user_us = $9, cpu_sys_us = $10, memory_peak = $11,"
 			       " log_bytes = $12, is_log_truncated = $13, is_log_inline = $14, step = $15,"
 			       " detail = $16 WHERE job = $1 AND n = $2 AND outcome = 0" },
@@ -168,7 +176,8 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				   "SELECT 1 FROM attempt a CROSS JOIN worker w ON w.id = a.worker"
 				   " WHERE a.job = $1 AND a.n = $2 AND a.worker = $3 AND a.outcome = 0"
 				   " AND a.session_n = w.session_n" },
-	[STMT_ATTEMPT_OUTCOME] = { "attempt_outcome", "SELECT outcome FROM attempt WHERE job = $1 AND n = $2" },
+	[STMT_ATTEMPT_OUTCOME] = { "attempt_outcome",
+				   "SELECT outcome FROM attempt WHERE job = $1 AND n = $2" },
 	[STMT_ATTEMPT_LOG_ADD] = { "attempt_log_add",
 				   "INSERT INTO attempt_log (job, n, bytes) VALUES ($1, $2, $3)" },
 	[STMT_ATTEMPT_LOG_GET] = { "attempt_log_get",
@@ -176,11 +185,13 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				   " ON l.job = a.job AND l.n = a.n WHERE a.job = $1 AND a.n = $2" },
 	[STMT_ARTIFACT_ADD] = { "artifact_add", "INSERT INTO artifact (job, attempt, name, sha256, size)"
 						" VALUES ($1, $2, $3, $4, $5)" },
-	[STMT_ARTIFACT_COUNT] = { "artifact_count", "SELECT count(*) FROM artifact WHERE job = $1 AND attempt = $2" },
+	[STMT_ARTIFACT_COUNT] = { "artifact_count",
+				  "SELECT count(*) FROM artifact WHERE job = $1 AND attempt = $2" },
 	[STMT_ARTIFACT_LIST] = { "artifact_list", "SELECT job, attempt, name, sha256, size FROM artifact"
 						  " WHERE job = $1 AND attempt = $2 ORDER BY name" },
-	[STMT_EVENT_ADD] = { "event_add", "INSERT INTO event (job, n, at, actor, from_state, to_state, reason, detail)"
-					  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)" },
+	[STMT_EVENT_ADD] = { "event_add",
+			     "INSERT OR FAIL INTO event (job, n, at, actor, from_state, to_state, reason, detail)"
+			     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)" },
 	[STMT_EVENT_LIST] = { "event_list", "SELECT n, job, at, actor, from_state, to_state, reason, detail"
 					    " FROM event WHERE job = $1 ORDER BY n DESC LIMIT $2" },
 	[STMT_BLOB_IS_USED] = { "blob_is_used",
@@ -221,8 +232,8 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_TARGET_GET] = { "target_get", "SELECT " TARGET_COLUMNS " FROM target WHERE name = $1"
 					    " AND state <> 'removed'" },
 	[STMT_TARGET_COUNT] = { "target_count", "SELECT count(*) FROM target" },
-	[STMT_TARGET_LIST] = { "target_list",
-			       "SELECT " TARGET_COLUMNS " FROM target WHERE state <> 'removed' ORDER BY name" },
+	[STMT_TARGET_LIST] = { "target_list", "SELECT " TARGET_COLUMNS
+					      " FROM target WHERE state <> 'removed' ORDER BY name" },
 	[STMT_TARGET_MAKING] = { "target_making",
 				 "UPDATE target SET state = CASE image WHEN '' THEN 'making' ELSE state END, job = $2,"
 				 " updated = $3 WHERE name = $1 AND state <> 'removed'" },
@@ -238,15 +249,15 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				  "SELECT coalesce((SELECT id FROM job WHERE state = 3 AND target = $1 LIMIT 1),"
 				  " (SELECT id FROM job WHERE state = 2 AND target = $1 LIMIT 1),"
 				  " (SELECT id FROM job WHERE state IN (4, 5) AND target = $1 LIMIT 1),"
-				  " (SELECT id FROM job INDEXED BY job_rare WHERE state IN (1, 6, 7)"
-				  " AND target = $1 LIMIT 1), 0)" },
+				  " (SELECT id FROM job INDEXED BY job_rare WHERE (state = 1 OR state = 6 OR"
+				  " state = 7 OR state = 9 OR state = 10) AND state < 8 AND target = $1 LIMIT 1), 0)" },
 
 	CHECK_RULES(CHECK_ROW)
-	[STMT_CHECK_REPLAY] = { "check_replay",
-				"SELECT v.job, v.n, v.from_state, v.to_state, j.state, j.events, j.attempt FROM event v"
-				" CROSS JOIN job j ON j.id = v.job ORDER BY v.job, v.n" },
+		[STMT_CHECK_REPLAY] = { "check_replay",
+					"SELECT v.job, v.n, v.from_state, v.to_state, j.state, j.events, j.attempt FROM event v"
+					" CROSS JOIN job j ON j.id = v.job ORDER BY v.job, v.n" },
 	[STMT_CHECK_ARTIFACT_BLOBS] = { "check_artifact_blobs",
-				   "SELECT min(job), sha256, min(size), max(size) FROM artifact GROUP BY sha256" },
+					"SELECT min(job), sha256, min(size), max(size) FROM artifact GROUP BY sha256" },
 	[STMT_CHECK_IMAGES] = { "check_images", "SELECT job, image, image_bytes, image_bytes FROM target"
 						" WHERE image <> '' AND state <> 'removed'" },
 	[STMT_CHECK_INPUTS] = { "check_inputs", "SELECT i.job, i.sha256, -1, -1 FROM input i CROSS JOIN job j"

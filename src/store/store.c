@@ -23,11 +23,12 @@ static int open_parts(struct store *s, const struct store_options *o, struct err
 	if (stat(s->data_dir, &st) < 0)
 		return err_sys(e, "data folder %s", s->data_dir);
 	if (store_lock(s->data_dir, &s->lock_fd, e) < 0 ||
-	    dbfile_open(s->data_dir, o->is_create, &s->writer.db, &s->reader.db, e) < 0 || blobs_open(s, e) < 0 ||
-	    logs_open(s, e) < 0)
+	    dbfile_open(s->data_dir, o->is_create, &s->writer.db, &s->reader.db, e) < 0 ||
+	    blobs_open(s, e) < 0 || logs_open(s, e) < 0)
 		return -1;
 	/* Nobody is connected to a server that has just begun. */
-	if (db_begin(s->writer.db, e) < 0 || tx_exec(&s->writer, STMT_WORKER_ALL_OFFLINE, DB_NO_ARGS, NULL, e) < 0 ||
+	if (db_begin(s->writer.db, e) < 0 ||
+	    tx_exec(&s->writer, STMT_WORKER_ALL_OFFLINE, DB_NO_ARGS, NULL, e) < 0 ||
 	    db_commit(s->writer.db, e) < 0)
 		return -1;
 	if (queue_start(&s->writes, s, store_run_writes, WRITES_AT_ONCE, e) < 0)

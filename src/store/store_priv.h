@@ -57,8 +57,8 @@ struct store {
 	struct logs logs;
 };
 
-int queue_start(struct queue *q, struct store *s, void (*work)(struct store *, struct store_task *), int limit,
-		struct err *e);
+int queue_start(struct queue *q, struct store *s, void (*work)(struct store *, struct store_task *),
+		int limit, struct err *e);
 /* Works off what is queued, then ends the thread. */
 void queue_stop(struct queue *q);
 void queue_add(struct queue *q, struct store_task *t);

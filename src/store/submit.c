@@ -26,8 +26,11 @@ struct plan {
 	struct arena *a;
 	struct plan_line *lines;
 	size_t len;
-	int64_t first; /* the number of the first new line */
+	int64_t first;		      /* the number of the first new line */
 	struct plan_line **by_number; /* from `first` */
+	/* Lines of a batch are mostly alike: the lane of the one before. */
+	const struct job_new *lane_of;
+	int64_t lane;
 	size_t *order; /* lines so that each comes after those of the batch it needs */
 };
 
@@ -46,7 +49,8 @@ static int check_line(const struct plan *p, size_t at, struct err *e)
 	else if (!isolation_name(n->isolation))
 		rc = err_set(e, ERR_INVALID, "there is no isolation %d", (int)n->isolation);
 	else if (n->priority < JOB_PRIORITY_MIN || n->priority > JOB_PRIORITY_MAX)
-		rc = err_set(e, ERR_INVALID, "priority must be from %d to %d", JOB_PRIORITY_MIN, JOB_PRIORITY_MAX);
+		rc = err_set(e, ERR_INVALID, "priority must be from %d to %d", JOB_PRIORITY_MIN,
+			     JOB_PRIORITY_MAX);
 	else if (n->max_attempts < 1 || n->max_attempts > JOB_ATTEMPTS_MAX)
 		rc = err_set(e, ERR_INVALID, "max_attempts must be from 1 to %d", JOB_ATTEMPTS_MAX);
 	else if (n->needs_len > JOB_NEEDS_MAX)
@@ -109,8 +113,8 @@ static int plan_needs(struct plan *p, size_t at, struct err *e)
 		int64_t need = l->new->needs[i];
 		if (need < 0) {
 			if ((uint64_t)-need > p->len) {
-				err_set(e, ERR_INVALID, "needs #%lld, but there are %zu lines", (long long)-need,
-					p->len);
+				err_set(e, ERR_INVALID, "needs #%lld, but there are %zu lines",
+					(long long)-need, p->len);
 				return refuse(p, at, e);
 			}
 			need = p->lines[-need - 1].id;
@@ -279,8 +283,19 @@ static int add_details(struct tx *tx, const struct plan_line *l, bool is_payload
 	return add_inputs(tx, l->id, n->payload, e);
 }
 
-static int add_row(struct tx *tx, const struct plan_line *l, struct job_row *r, struct err *e)
+static int find_lane(struct plan *p, const struct job_new *n, struct err *e)
 {
+	const struct job_new *b = p->lane_of;
+	if (b && b->kind == n->kind && b->isolation == n->isolation && b->arch == n->arch &&
+	    b->tags == n->tags)
+		return 0;
+	p->lane_of = n;
+	return lane_id(p->tx, n->kind, n->isolation, n->arch, n->tags, &p->lane, e);
+}
+
+static int add_row(struct plan *p, const struct plan_line *l, struct job_row *r, struct err *e)
+{
+	struct tx *tx = p->tx;
 	const struct job_new *n = l->new;
 	const char *payload = strlen(n->payload) > PAYLOAD_IN_ROW_MAX ? NULL : n->payload;
 	int64_t owner, target;
@@ -293,9 +308,10 @@ static int add_row(struct tx *tx, const struct plan_line *l, struct job_row *r, 
 	r->j.run_at_ms = n->run_at_ms;
 	r->j.exit_code = -1;
 	r->j.state = n->is_suspended ? STATE_SUSPENDED : job_state_free(tx, &r->j);
-	if (lane_id(tx, n->kind, n->isolation, n->arch, n->tags, &r->j.lane, e) < 0 ||
-	    string_id(tx, n->owner, &owner, e) < 0 || string_id(tx, n->target, &target, e) < 0)
+	if (find_lane(p, n, e) < 0 || string_id(tx, n->owner, &owner, e) < 0 ||
+	    string_id(tx, n->target, &target, e) < 0)
 		return -1;
+	r->j.lane = p->lane;
 	if (tx_exec(tx, STMT_JOB_ADD,
 		    DB_ARGS(db_int(l->id), db_int((int)n->kind), db_int((int)r->j.state), db_int(r->j.lane),
 			    db_int(n->max_attempts), db_int(n->retry_delay_ms), db_int(n->run_at_ms),
@@ -323,10 +339,10 @@ static int write_lines(struct plan *p, const char *actor, struct err *e)
 		struct plan_line *l = &p->lines[i];
 		if (!l->is_new)
 			continue;
-		if (add_row(p->tx, l, &r, e) < 0 || job_born(p->tx, &r, actor, e) < 0)
+		if (add_row(p, l, &r, e) < 0 || job_born(p->tx, &r, actor, e) < 0)
 			return refuse(p, i, e);
-		if (l->is_doomed &&
-		    job_move(p->tx, &r, STATE_FAILED, REASON_NEEDS, actor, "a job it needs has failed", e) < 0)
+		if (l->is_doomed && job_move(p->tx, &r, STATE_FAILED, REASON_NEEDS, actor,
+					     "a job it needs has failed", e) < 0)
 			return refuse(p, i, e);
 	}
 	/* After all rows: a line may need a later one. */
@@ -336,8 +352,8 @@ static int write_lines(struct plan *p, const char *actor, struct err *e)
 	return 0;
 }
 
-int jobs_submit(struct tx *tx, const struct job_new *news, size_t n, const char *actor, struct job_birth *births,
-		struct err *e)
+int jobs_submit(struct tx *tx, const struct job_new *news, size_t n, const char *actor,
+		struct job_birth *births, struct err *e)
 {
 	CLEAN_ARENA struct arena a = ARENA_INIT;
 	struct plan p = { .tx = tx, .a = &a, .len = n };

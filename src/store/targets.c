@@ -10,12 +10,13 @@ static int must_change(int64_t changed, const char *name, struct err *e)
 	return changed ? 0 : err_set(e, ERR_NOT_FOUND, "there is no target %s", name);
 }
 
-int targets_add(struct tx *tx, const char *name, const char *suite, const char *arch, int64_t job, struct err *e)
+int targets_add(struct tx *tx, const char *name, const char *suite, const char *arch, int64_t job,
+		struct err *e)
 {
 	int64_t changed = 0;
 	if (tx_exec(tx, STMT_TARGET_ADD,
-		    DB_ARGS(db_str(name), db_str(suite), db_str(arch), db_int(tx->now_ms), db_int(job)), &changed,
-		    e) < 0)
+		    DB_ARGS(db_str(name), db_str(suite), db_str(arch), db_int(tx->now_ms), db_int(job)),
+		    &changed, e) < 0)
 		return -1;
 	return changed ? 0 : err_set(e, ERR_CONFLICT, "there is a target %s already", name);
 }
@@ -69,23 +70,24 @@ int targets_list(struct tx *tx, struct arena *a, struct target **out, size_t *n,
 int targets_making(struct tx *tx, const char *name, int64_t job, struct err *e)
 {
 	int64_t changed = 0;
-	if (tx_exec(tx, STMT_TARGET_MAKING, DB_ARGS(db_str(name), db_int(job), db_int(tx->now_ms)), &changed, e) <
-	    0)
+	if (tx_exec(tx, STMT_TARGET_MAKING, DB_ARGS(db_str(name), db_int(job), db_int(tx->now_ms)), &changed,
+		    e) < 0)
 		return -1;
 	return must_change(changed, name, e);
 }
 
-int targets_made(struct tx *tx, const char *name, int64_t job, const char *image, int64_t bytes, struct err *e)
+int targets_made(struct tx *tx, const char *name, int64_t job, const char *image, int64_t bytes,
+		 struct err *e)
 {
 	/* A job that was overtaken by a newer one changes nothing. */
 	if (!image)
-		return tx_exec(tx, STMT_TARGET_FAILED, DB_ARGS(db_str(name), db_int(job), db_int(tx->now_ms)), NULL,
-			       e);
+		return tx_exec(tx, STMT_TARGET_FAILED, DB_ARGS(db_str(name), db_int(job), db_int(tx->now_ms)),
+			       NULL, e);
 	if (!hash_is_hex(image))
 		return err_set(e, ERR_INVALID, "target %s: its image is no sha256", name);
 	return tx_exec(tx, STMT_TARGET_MADE,
-		       DB_ARGS(db_str(name), db_int(job), db_str(image), db_int(bytes), db_int(tx->now_ms)), NULL,
-		       e);
+		       DB_ARGS(db_str(name), db_int(job), db_str(image), db_int(bytes), db_int(tx->now_ms)),
+		       NULL, e);
 }
 
 int targets_remove(struct tx *tx, const char *name, struct err *e)

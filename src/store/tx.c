@@ -96,8 +96,8 @@ static void names_clear(struct names *ns)
 	ns->added_len = 0;
 }
 
-static int names_find(struct tx *tx, struct names *ns, const struct names_sql *sql, const char *text, int64_t *id,
-		      struct err *e)
+static int names_find(struct tx *tx, struct names *ns, const struct names_sql *sql, const char *text,
+		      int64_t *id, struct err *e)
 {
 	*id = 0;
 	if (!text || !*text)
@@ -187,8 +187,9 @@ static char *lane_key(enum job_kind kind, enum isolation isolation, const char *
 	return asprintf(&key, "%d\x1f%d\x1f%s\x1f%s", (int)kind, (int)isolation, arch, tags) < 0 ? NULL : key;
 }
 
-static struct lane_entry *lane_learn(struct lanes *ls, int64_t id, enum job_kind kind, enum isolation isolation,
-				     const char *arch, const char *tags, struct err *e)
+static struct lane_entry *lane_learn(struct lanes *ls, int64_t id, enum job_kind kind,
+				     enum isolation isolation, const char *arch, const char *tags,
+				     struct err *e)
 {
 	struct lane_entry *entry = calloc(1, sizeof *entry);
 	if (entry) {
@@ -252,13 +253,14 @@ int lane_id(struct tx *tx, enum job_kind kind, enum isolation isolation, const c
 	}
 	*id = 0;
 	if (tx_get_int(tx, STMT_LANE_FIND,
-		       DB_ARGS(db_int((int)kind), db_int((int)isolation), db_str(arch), db_str(tags)), id, e) < 0)
+		       DB_ARGS(db_int((int)kind), db_int((int)isolation), db_str(arch), db_str(tags)), id,
+		       e) < 0)
 		return -1;
 	if (!*id) {
 		CLEAN_ROWS struct db_rows rows;
 		if (tx_query(tx, STMT_LANE_ADD,
-			     DB_ARGS(db_int((int)kind), db_int((int)isolation), db_str(arch), db_str(tags)), &rows,
-			     e) < 0 ||
+			     DB_ARGS(db_int((int)kind), db_int((int)isolation), db_str(arch), db_str(tags)),
+			     &rows, e) < 0 ||
 		    db_next(&rows, e) <= 0)
 			return -1;
 		*id = db_col_int(&rows, 0);
@@ -280,7 +282,8 @@ const struct lane *lane_get(struct tx *tx, int64_t id, struct err *e)
 	if (rc <= 0)
 		return NULL;
 	known = lane_learn(&tx->lanes, id, (enum job_kind)db_col_int(&rows, 1),
-			   (enum isolation)db_col_int(&rows, 2), db_col_text(&rows, 3), db_col_text(&rows, 4), e);
+			   (enum isolation)db_col_int(&rows, 2), db_col_text(&rows, 3), db_col_text(&rows, 4),
+			   e);
 	return known ? &known->lane : NULL;
 }
 
@@ -334,10 +337,11 @@ int tx_flush(struct tx *tx, struct err *e)
 			int64_t n = tx->tally[k][s], changed = 0;
 			if (!n)
 				continue;
-			if (tx_exec(tx, STMT_TALLY_ADD, DB_ARGS(db_int(k), db_int(s), db_int(n)), &changed, e) < 0)
+			if (tx_exec(tx, STMT_TALLY_ADD, DB_ARGS(db_int(k), db_int(s), db_int(n)), &changed,
+				    e) < 0)
 				return -1;
-			if (!changed &&
-			    tx_exec(tx, STMT_TALLY_NEW, DB_ARGS(db_int(k), db_int(s), db_int(n)), NULL, e) < 0)
+			if (!changed && tx_exec(tx, STMT_TALLY_NEW, DB_ARGS(db_int(k), db_int(s), db_int(n)),
+						NULL, e) < 0)
 				return -1;
 		}
 	return 0;

@@ -63,8 +63,8 @@ void tx_settle(struct tx *tx);
 int tx_flush(struct tx *tx, struct err *e);
 int tx_add_change(struct tx *tx, const struct store_change *c, struct err *e);
 
-static inline int tx_exec(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n, int64_t *changed,
-			  struct err *e)
+static inline int tx_exec(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n,
+			  int64_t *changed, struct err *e)
 {
 	return db_exec(tx->db, (int)stmt, args, n, changed, e);
 }
@@ -73,8 +73,8 @@ static inline int tx_query(struct tx *tx, enum stmt stmt, const struct db_value 
 {
 	return db_query(tx->db, (int)stmt, args, n, rows, e);
 }
-static inline int tx_get_int(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n, int64_t *out,
-			     struct err *e)
+static inline int tx_get_int(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n,
+			     int64_t *out, struct err *e)
 {
 	return db_get_int(tx->db, (int)stmt, args, n, out, e);
 }

@@ -75,13 +75,13 @@ static int read_worker(struct db_rows *rows, struct arena *a, struct worker *w, 
 		.is_online = db_col_int(rows, 13) != 0,
 		.running = (int)db_col_int(rows, 14),
 	};
-	return w->name && w->machine && w->boot_id && w->session && w->version && w->arch && w->tags ?
-		       0 :
-		       err_set(e, ERR_NOMEM, "worker");
+	return w->name && w->machine && w->boot_id && w->session && w->version && w->arch && w->tags
+		       ? 0
+		       : err_set(e, ERR_NOMEM, "worker");
 }
 
-int workers_find_session(struct tx *tx, const char *name, const char *session, struct arena *a, struct worker *out,
-			 struct err *e)
+int workers_find_session(struct tx *tx, const char *name, const char *session, struct arena *a,
+			 struct worker *out, struct err *e)
 {
 	CLEAN_ROWS struct db_rows rows;
 	if (tx_query(tx, STMT_WORKER_BY_NAME, DB_ARGS(text(name)), &rows, e) < 0)

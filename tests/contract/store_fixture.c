@@ -35,7 +35,8 @@ void fx_open(struct fx *fx)
 {
 	struct err e = ERR_INIT;
 	if (store_open(&fx->store,
-		       &(struct store_options){ .data_dir = fx->dir, .is_create = true, .watch = watch, .ctx = fx },
+		       &(struct store_options){
+			       .data_dir = fx->dir, .is_create = true, .watch = watch, .ctx = fx },
 		       &e) < 0)
 		fail_msg("open: %s", e.text);
 }
@@ -44,7 +45,8 @@ void fx_init(struct fx *fx)
 {
 	*fx = (struct fx){ .arena = ARENA_INIT };
 	const char *base = getenv("TMPDIR");
-	snprintf(fx->dir, sizeof fx->dir, "%s/slipway-store-XXXXXX", base && strlen(base) < 32 ? base : "/tmp");
+	snprintf(fx->dir, sizeof fx->dir, "%s/slipway-store-XXXXXX",
+		 base && strlen(base) < 32 ? base : "/tmp");
 	assert_non_null(mkdtemp(fx->dir));
 	fx_open(fx);
 }
@@ -185,8 +187,8 @@ static int do_take(struct tx *tx, void *ctx, struct err *e)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		ids[i] = lanes[i].id;
-	return jobs_take(tx, ids, n, t->limit, &t->fx->worker, tx_now_ms(tx) + 60000, &t->fx->arena, &t->jobs, &t->n,
-			 e);
+	return jobs_take(tx, ids, n, t->limit, &t->fx->worker, tx_now_ms(tx) + 60000, &t->fx->arena, &t->jobs,
+			 &t->n, e);
 }
 
 int fx_take(struct fx *fx, int limit, struct job **out, size_t *n)

@@ -6,9 +6,9 @@
 
 #include "store_fixture.h"
 
-#define OK(call)                                            \
-	do {                                                \
-		if ((call) < 0)                             \
+#define OK(call)                                              \
+	do {                                                  \
+		if ((call) < 0)                               \
 			fail_msg(#call ": %s", fx->err.text); \
 	} while (0)
 #define FAILS(call, with)                               \
