@@ -1,4 +1,4 @@
-/* cancel, retry, rerun, suspend, resume, priority: one call for many jobs. The command's name is that of the route. */
+/* cancel, retry, rerun, suspend, resume, priority: many jobs in one call. The command's name is that of the route. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +12,8 @@
 #include "cli/term.h"
 #include "model/job.h"
 #include "text/json.h"
+
+enum { IDS_A_CALL = 10000 };
 
 static void say_result(const struct cli *c, const json_t *result)
 {
@@ -35,13 +37,10 @@ static int collect_ids(const struct cli *c, size_t words, int64_t **ids, size_t 
 	return 0;
 }
 
-/* The first `words` words are ids; `priority` NULL: not said. */
-static int change(struct cli *c, size_t words, const int64_t *priority, struct err *e)
+/* One call; its results go to `all`. `priority` NULL: not said. */
+static int change_some(struct cli *c, const int64_t *ids, size_t n, const int64_t *priority, json_t *all,
+		       struct err *e)
 {
-	CLEAN_FREE int64_t *ids = NULL;
-	size_t n = 0;
-	if (collect_ids(c, words, &ids, &n, e) < 0)
-		return -1;
 	CLEAN_BUF struct buf body = BUF_INIT;
 	struct json_writer w;
 	jw_init(&w, &body);
@@ -59,17 +58,33 @@ static int change(struct cli *c, size_t words, const int64_t *priority, struct e
 	CLEAN_JSON json_t *answer = api_post(c->api, path, &body, NULL, e);
 	if (!answer)
 		return -1;
-	if (args_has(&c->args, "json"))
-		show_json(json_object_get(answer, "results"));
+	json_array_extend(all, json_object_get(answer, "results"));
+	return 0;
+}
+
+/* The first `words` words are ids. */
+static int change(struct cli *c, size_t words, const int64_t *priority, struct err *e)
+{
+	CLEAN_FREE int64_t *ids = NULL;
+	size_t n = 0;
+	if (collect_ids(c, words, &ids, &n, e) < 0)
+		return -1;
+	CLEAN_JSON json_t *all = json_array();
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i += IDS_A_CALL)
+		rc = change_some(c, ids + i, n - i < IDS_A_CALL ? n - i : IDS_A_CALL, priority, all, e);
+	/* What was done before a call failed is told all the same. */
 	int status = 0;
-	for (size_t i = 0; i < field_count(answer, "results"); i++) {
-		const json_t *result = field_at(answer, "results", i);
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		const json_t *result = json_array_get(all, i);
 		if (!args_has(&c->args, "json"))
 			say_result(c, result);
 		if (!field_bool(result, "ok"))
 			status = err_info_get(ERR_CONFLICT)->exit_status;
 	}
-	return status;
+	if (args_has(&c->args, "json"))
+		show_json(all);
+	return rc < 0 ? -1 : status;
 }
 
 int cmd_change(struct cli *c, struct err *e)

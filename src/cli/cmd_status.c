@@ -26,11 +26,20 @@ static void print_jobs(const json_t *kinds, const json_t *all)
 						      .importance = 50 + s,
 						      .is_right = true };
 	}
+	if (n == 1) {
+		puts("no jobs yet");
+		return;
+	}
 	struct table t CLEAN(table_release);
 	table_init(&t, columns, n);
 	const char *kind;
 	json_t *counts;
 	json_object_foreach ((json_t *)(uintptr_t)kinds, kind, counts) {
+		bool is_used = false;
+		for (size_t i = 1; i < n; i++)
+			is_used = is_used || field_int(counts, state_name(states[i])) > 0;
+		if (!is_used)
+			continue;
 		table_add(&t, kind);
 		for (size_t i = 1; i < n; i++)
 			table_addf(&t, "%lld", (long long)field_int(counts, state_name(states[i])));

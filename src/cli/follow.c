@@ -231,8 +231,9 @@ static int look_on(struct following *w, json_t **end, bool is_missing, struct er
 	const char *state = field_text(*end, "state");
 	bool is_final = strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 ||
 			strcmp(state, "cancelled") == 0;
-	if (is_final && (is_missing || newest <= w->attempt))
+	if (is_final && newest < w->attempt + !is_missing)
 		return 1;
+	/* It has come, or will come, since it was asked for. */
 	if (is_missing)
 		return 0;
 	/* A server that stops ends the log before the attempt has ended. */

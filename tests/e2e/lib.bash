@@ -1,0 +1,116 @@
+# shellcheck shell=bash
+# For every .bats file that needs a server: `load lib`, then start_server and stop_server. The tests use the binary as a
+# user does. Nothing here sleeps to wait: a server is ready when it says so, a job has ended when `wait` returns, a log
+# has a line when `log -f` shows it.
+bats_require_minimum_version 1.5.0
+
+: "${SLIPWAY_BIN:=$BATS_TEST_DIRNAME/../../build/slipway}"
+
+sw() { "$SLIPWAY_BIN" "$@"; }
+
+# A folder of its own with a short name: the path of a socket has at most 107 bytes.
+make_dir() {
+	unset SLIPWAY_TOKEN COLUMNS NO_COLOR
+	dir=$(mktemp -d "${TMPDIR:-/tmp}/slw.XXXXXX")
+	data=$dir/d
+	export dir data SLIPWAY_SERVER=unix:$data/slipway.sock
+}
+
+# start_server [OPTION…]: in the folder of make_dir; returns when it answers.
+start_server() {
+	local line=
+	rm -f "$dir/ready"
+	mkfifo "$dir/ready"
+	"$SLIPWAY_BIN" serve --data "$data" "$@" >"$dir/ready" 2>>"$dir/serve.err" 3>&- &
+	server_pid=$!
+	export server_pid
+	read -r -t 60 line <"$dir/ready" || :
+	[[ $line == ready* ]] || {
+		cat "$dir/serve.err" >&2
+		return 1
+	}
+}
+
+# Stop it as an administrator would; it must end well, and nothing of it may be left.
+stop_server() {
+	local status=0
+	kill -TERM "$server_pid"
+	wait "$server_pid" || status=$?
+	[ "$status" -eq 0 ] || {
+		echo "serve ended with status $status" >&2
+		cat "$dir/serve.err" >&2
+		return 1
+	}
+	check_nothing_is_left
+	check_no_complaint
+}
+
+# Processes, mounts and folders of attempts that belong to $dir.
+check_nothing_is_left() {
+	local found=''
+	for process in /proc/[0-9]*; do
+		case $(readlink "$process/cwd" 2>/dev/null) in
+		"$dir" | "$dir"/*) found+="process ${process#/proc/}: $(tr '\0' ' ' <"$process/cmdline")"$'\n' ;;
+		esac
+	done
+	found+=$(grep -F "$dir" /proc/self/mounts || :)
+	[ -z "$found" ] || {
+		printf 'left behind:\n%s\n' "$found" >&2
+		return 1
+	}
+}
+
+# The sanitizers' reports, and what the server calls an error.
+check_no_complaint() {
+	if grep -E 'Sanitizer|runtime error|internal error' "$dir/serve.err" >&2; then return 1; fi
+}
+
+remove_dir() { rm -rf "$dir"; }
+
+# field ID PATH: a value of `show --json`, by jq's words: field 7 .state
+field() { sw show --json "$1" | jq -r "$2"; }
+
+# check_field ID PATH VALUE
+check_field() {
+	local got
+	got=$(field "$1" "$2")
+	[ "$got" = "$3" ] || {
+		echo "job $1: $2 is $got, not $3" >&2
+		return 1
+	}
+}
+
+# log_until ID TEXT: returns when the log has a line with this text. The line is in $line.
+log_until() {
+	local fd follower
+	exec {fd}< <(exec "$SLIPWAY_BIN" log -f "$1" 2>/dev/null 3>&-)
+	follower=$!
+	line=
+	while read -r -t 60 line <&"$fd"; do
+		[[ $line != *"$2"* ]] || break
+	done
+	kill "$follower" 2>/dev/null || :
+	exec {fd}<&-
+	[[ $line == *"$2"* ]]
+}
+
+# wait_for_state ID STATE: waits on the server's word for the change; fails when the job ends in another state.
+wait_for_state() {
+	local i
+	for ((i = 0; i < 200; i++)); do
+		[ "$(field "$1" .state)" != "$2" ] || return 0
+		# A wait that times out: the nearest thing to being told.
+		sw wait "$1" --timeout 50ms >/dev/null 2>&1 && break
+	done
+	check_field "$1" .state "$2"
+}
+
+# is_slow: does a sanitizer make everything slower?
+is_slow() { grep -qa __asan_init "$SLIPWAY_BIN"; }
+
+# on_terminal COLUMNS CMD…: what it writes to a terminal of that width.
+on_terminal() {
+	local columns=$1
+	shift
+	TERM=xterm-256color script -qec "stty cols $columns rows 24 && $(printf '%q ' "$@")" /dev/null </dev/null | tr -d '\r'
+}
