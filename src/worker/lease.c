@@ -19,8 +19,9 @@ enum {
 	AHEAD_MAX = 64,	      /* … but not more */
 	STUCK_MS = 1000,      /* what was fetched ahead and does not get a slot in this time is given back */
 	/* While enough work is here, results may wait this long for company. */
-	GATHER_MS = 4,
+	GATHER_MS = 10,
 	GATHER_MAX = 24,
+	GATHER_STOCK = 16, /* that is enough work */
 	/* After an answer the next result is likely near: it will carry the offer. */
 	SETTLE_MS = 2,
 	SETTLE_FULL_MS = 20,
@@ -235,7 +236,7 @@ static bool may_gather(const struct worker_loop *w, int64_t now)
 	const struct held_list *done = &w->held[HELD_DONE];
 
 	return !w->is_stopping && !w->is_uncertain && done->count < GATHER_MAX &&
-	       w->held[HELD_QUEUED].count > GATHER_MAX && now - done->first->since_ms < GATHER_MS;
+	       w->held[HELD_QUEUED].count >= GATHER_STOCK && now - done->first->since_ms < GATHER_MS;
 }
 
 /* With results, or without to replace a waiting call that offers too little. */

@@ -22,7 +22,7 @@
 enum {
 	BACKOFF_FIRST_MS = 20,
 	BACKOFF_MAX_MS = 3000,
-	STOP_GRACE_MS = 40000, /* for what runs to end, when asked to stop */
+	STOP_GRACE_MS = 8000, /* for what runs to end, when asked to stop; `serve` waits a little longer */
 	LEAVE_TIMEOUT_MS = 5000,
 };
 
@@ -225,7 +225,7 @@ static int loop(struct worker_loop *w, struct err *e)
 			read_control(w);
 		if (w->run && (fds[RUN].revents || run_timeout_ms(w->run) == 0) && run_dispatch(w->run, e) < 0)
 			return err_wrap(e, "the runner failed");
-		if (client_dispatch(w->client, e) < 0)
+		if ((fds[CLIENT].revents || client_timeout_ms(w->client) == 0) && client_dispatch(w->client, e) < 0)
 			return -1;
 	}
 	if (w->fatal.code) {
