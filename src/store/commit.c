@@ -21,7 +21,7 @@ static void fail_one(struct store_task *t, const struct err *why)
 static void fail_all(struct store_task *head, const struct err *why)
 {
 	for (struct store_task *t = head; t; t = t->next)
-		if (t->rc == 0)
+		if (t->rc >= 0)
 			fail_one(t, why);
 }
 
@@ -41,7 +41,7 @@ static int run_among(struct tx *tx, struct store_task *t, bool *is_done, struct 
 	tx_mark(tx, &before);
 	if (db_savepoint(tx->db, why) < 0)
 		return -1;
-	if (run_task(tx, t) == 0) {
+	if (run_task(tx, t) >= 0) {
 		*is_done = true;
 		return db_release(tx->db, why);
 	}
@@ -56,7 +56,7 @@ static int run_among(struct tx *tx, struct store_task *t, bool *is_done, struct 
 static int run_tasks(struct tx *tx, struct store_task *head, bool *is_done, struct err *why)
 {
 	if (!head->next) {
-		*is_done = run_task(tx, head) == 0;
+		*is_done = run_task(tx, head) >= 0;
 		return 0;
 	}
 	for (struct store_task *t = head; t; t = t->next)

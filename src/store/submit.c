@@ -174,7 +174,27 @@ static int edges_make(struct plan *p, struct edges *g, struct err *e)
 	return 0;
 }
 
-/* Kahn's order; what it cannot reach is a cycle. */
+/* A line in a cycle: from one that could not be ordered, go to one that it needs and that could not either, so often
+ * that what merely waits for the cycle is behind. */
+static size_t find_cycle(const struct plan *p, const struct edges *g)
+{
+	size_t at = 0;
+	while (!g->missing[at])
+		at++;
+	for (size_t step = 0; step < p->len; step++) {
+		const struct plan_line *l = &p->lines[at];
+		for (size_t k = 0; k < l->needs_len; k++) {
+			size_t to = l->needs[k] < p->first ? at : (size_t)(line_of(p, l->needs[k]) - p->lines);
+			if (to != at && g->missing[to]) {
+				at = to;
+				break;
+			}
+		}
+	}
+	return at;
+}
+
+/* Kahn's order; what it cannot reach is a cycle, or needs one. */
 static int plan_order(struct plan *p, struct err *e)
 {
 	struct edges g = { .from = NULL };
@@ -193,11 +213,8 @@ static int plan_order(struct plan *p, struct err *e)
 				p->order[ready++] = g.to[k];
 	if (ready == p->len)
 		return 0;
-	size_t at = 0;
-	while (!g.missing[at])
-		at++;
 	err_set(e, ERR_INVALID, "needs itself by way of others");
-	return refuse(p, at, e);
+	return refuse(p, find_cycle(p, &g), e);
 }
 
 /* What one need means for a line: does it still wait, will it fail, which chain is it in? */
