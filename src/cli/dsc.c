@@ -2,13 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/arena.h"
 #include "base/clean.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/parse.h"
 #include "base/path.h"
+#include "text/deb822.h"
 
 enum { FILES_MAX = 10000 };
 
@@ -20,32 +21,6 @@ void dsc_release(struct dsc *d)
 	free(d->source);
 	free(d->version);
 	*d = (struct dsc){ 0 };
-}
-
-/* The line at `at` without its end; *next is the one after it. */
-static size_t line_length(const char *at, const char *end, const char **next)
-{
-	const char *newline = memchr(at, '\n', (size_t)(end - at));
-	size_t len = newline ? (size_t)(newline - at) : (size_t)(end - at);
-	*next = newline ? newline + 1 : end;
-	while (len > 0 && (at[len - 1] == '\r' || at[len - 1] == ' ' || at[len - 1] == '\t'))
-		len--;
-	return len;
-}
-
-/* Where the paragraph begins: after the head of a signed message, if there is one. */
-static const char *skip_signature_head(const char *text, const char *end)
-{
-	static const char mark[] = "-----BEGIN PGP SIGNED MESSAGE-----";
-	const char *next = text;
-	if ((size_t)(end - text) < sizeof mark - 1 || memcmp(text, mark, sizeof mark - 1) != 0)
-		return text;
-	while (next < end) {
-		const char *at = next;
-		if (line_length(at, end, &next) == 0)
-			return next;
-	}
-	return end;
 }
 
 /* " SHA256 SIZE NAME" */
@@ -77,46 +52,40 @@ static int add_file(struct dsc *d, const char *line, size_t len, struct err *e)
 	return 0;
 }
 
-static bool is_field(const char *line, size_t len, const char *name)
+static int add_files(struct dsc *d, const char *text, struct err *e)
 {
-	size_t n = strlen(name);
-	return len > n && strncasecmp(line, name, n) == 0 && line[n] == ':';
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		if (strspn(text, " \t") < n && add_file(d, text, n, e) < 0)
+			return -1;
+		text += n + (text[n] == '\n');
+	}
+	return 0;
 }
 
-static int set_value(char **out, const char *line, size_t len, size_t name_len, struct err *e)
+static int copy_value(const struct deb822 *fields, const char *name, char **out, struct err *e)
 {
-	const char *value = line + name_len + 1;
-	while (value < line + len && (*value == ' ' || *value == '\t'))
-		value++;
-	free(*out);
-	*out = strndup(value, (size_t)(line + len - value));
+	const char *value = deb822_find(fields, name);
+	if (!value || !*value)
+		return err_set(e, ERR_INVALID, "not a .dsc: %s is missing", name);
+	*out = strdup(value);
 	return *out ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
 int dsc_parse(const char *text, size_t len, struct dsc *out, struct err *e)
 {
-	const char *end = text + len, *next = skip_signature_head(text, end);
-	bool is_in_files = false;
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	struct deb822 fields;
+	size_t used;
 	*out = (struct dsc){ 0 };
-	while (next < end) {
-		const char *line = next;
-		size_t n = line_length(line, end, &next);
-		if (n == 0)
-			break;
-		int rc = 0;
-		if (*line == ' ' || *line == '\t')
-			rc = is_in_files ? add_file(out, line, n, e) : 0;
-		else if (is_field(line, n, "Source"))
-			rc = set_value(&out->source, line, n, strlen("Source"), e);
-		else if (is_field(line, n, "Version"))
-			rc = set_value(&out->version, line, n, strlen("Version"), e);
-		if (rc < 0)
-			return -1;
-		if (*line != ' ' && *line != '\t')
-			is_in_files = is_field(line, n, "Checksums-Sha256");
-	}
-	if (!out->source || !*out->source || !out->version || !*out->version)
-		return err_set(e, ERR_INVALID, "not a .dsc: Source or Version is missing");
+	if (deb822_parse(text, len, &a, &fields, &used, e) < 0)
+		return err_wrap(e, "not a .dsc");
+	if (copy_value(&fields, "Source", &out->source, e) < 0 ||
+	    copy_value(&fields, "Version", &out->version, e) < 0)
+		return -1;
+	const char *files = deb822_find(&fields, "Checksums-Sha256");
+	if (files && add_files(out, files, e) < 0)
+		return -1;
 	if (out->files_len == 0)
 		return err_set(e, ERR_INVALID, "not a .dsc: Checksums-Sha256 is missing");
 	return 0;

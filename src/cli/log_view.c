@@ -5,10 +5,13 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "cli/term.h"
 
 void log_view_init(struct log_view *v, int fd, bool is_raw)
 {
-	*v = (struct log_view){ .fd = fd, .is_filtered = !is_raw && isatty(fd) };
+	*v = (struct log_view){ .fd = fd,
+				.is_filtered = !is_raw && isatty(fd),
+				.ansi = ANSI_INIT(term_has_colours()) };
 }
 
 int log_view_write(struct log_view *v, const void *bytes, size_t n, struct err *e)
@@ -16,21 +19,17 @@ int log_view_write(struct log_view *v, const void *bytes, size_t n, struct err *
 	if (!v->is_filtered)
 		return fd_write_all(v->fd, bytes, n, e);
 	CLEAN_BUF struct buf safe = BUF_INIT;
-	const char *at = bytes;
-	for (size_t i = 0; i < n; i++) {
-		if (at[i] == '\n' || at[i] == '\t' || ((unsigned char)at[i] >= 0x20 && at[i] != 0x7f))
-			buf_addc(&safe, at[i]);
-		else
-			buf_addf(&safe, "^%c", at[i] ^ 0x40);
-	}
-	if (buf_check(&safe, e) < 0)
-		return -1;
-	return fd_write_all(v->fd, safe.data, safe.len, e);
+	ansi_clean(&v->ansi, bytes, n, &safe);
+	return buf_check(&safe, e) < 0 ? -1 : fd_write_all(v->fd, safe.data, safe.len, e);
 }
 
 int log_view_end(struct log_view *v, struct err *e)
 {
-	(void)v;
-	(void)e;
-	return 0;
+	if (!v->is_filtered)
+		return 0;
+	CLEAN_BUF struct buf rest = BUF_INIT;
+	ansi_finish(&v->ansi, &rest);
+	if (v->ansi.is_colour_kept)
+		buf_adds(&rest, "\x1b[0m");
+	return buf_check(&rest, e) < 0 ? -1 : fd_write_all(v->fd, rest.data, rest.len, e);
 }

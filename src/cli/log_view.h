@@ -5,11 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "text/ansi.h"
+
 struct err;
 
 struct log_view {
 	int fd;
 	bool is_filtered;
+	struct ansi ansi;
 };
 
 void log_view_init(struct log_view *v, int fd, bool is_raw);

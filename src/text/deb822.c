@@ -7,11 +7,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/hash.h"
-#include "base/parse.h"
-#include "base/path.h"
 
-enum { FIELDS_MAX = 500, FILES_MAX = 1000 };
+enum { FIELDS_MAX = 500 };
 
 struct reader {
 	const char *text;
@@ -159,65 +156,4 @@ const char *deb822_find(const struct deb822 *d, const char *name)
 		if (strcasecmp(d->fields[i].name, name) == 0)
 			return d->fields[i].value;
 	return NULL;
-}
-
-/* " SHA256 SIZE NAME" */
-static int parse_file(const char *line, size_t n, struct arena *a, struct dsc_file *out, struct err *e)
-{
-	char *words[3] = { NULL, NULL, NULL };
-	size_t at = 0;
-	for (size_t i = 0; i < 3; i++) {
-		while (at < n && line[at] == ' ')
-			at++;
-		size_t from = at;
-		while (at < n && line[at] != ' ')
-			at++;
-		words[i] = arena_strndup(a, line + from, at - from);
-		if (!words[i])
-			return err_set(e, ERR_NOMEM, "out of memory");
-	}
-	if (at < n || !hash_is_hex(words[0]) || !path_is_safe_name(words[2]))
-		return err_set(e, ERR_INVALID, "Checksums-Sha256: a line is not \"SHA256 SIZE NAME\"");
-	if (parse_int("Checksums-Sha256: size", words[1], 0, INT64_MAX, &out->size_bytes, e) < 0)
-		return -1;
-	memcpy(out->sha256, words[0], sizeof out->sha256);
-	out->name = words[2];
-	return 0;
-}
-
-static int parse_files(const char *text, struct arena *a, struct dsc *out, struct err *e)
-{
-	struct dsc_file *files = arena_array(a, FILES_MAX, sizeof *files);
-	if (!files)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	out->files = files;
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-		if (!is_blank(text, n)) {
-			if (out->files_len == FILES_MAX)
-				return err_set(e, ERR_TOO_LARGE, "more than %d files", FILES_MAX);
-			if (parse_file(text, n, a, &files[out->files_len++], e) < 0)
-				return -1;
-		}
-		text += n + (text[n] == '\n');
-	}
-	return 0;
-}
-
-int dsc_parse(const char *text, size_t len, struct arena *a, struct dsc *out, struct err *e)
-{
-	struct deb822 d;
-	size_t used;
-	*out = (struct dsc){ 0 };
-	if (deb822_parse(text, len, a, &d, &used, e) < 0)
-		return -1;
-	out->source = deb822_find(&d, "Source");
-	out->version = deb822_find(&d, "Version");
-	const char *files = deb822_find(&d, "Checksums-Sha256");
-	if (!out->source || !out->version || !files)
-		return err_set(e, ERR_INVALID, "not a source package: no %s",
-			       !out->source    ? "Source"
-			       : !out->version ? "Version"
-					       : "Checksums-Sha256");
-	return parse_files(files, a, out, e);
 }

@@ -1,4 +1,4 @@
-/* Debian's control format: paragraphs of "Name: value" with continuation lines, and what a .dsc says of its files.
+/* Debian's control format: paragraphs of "Name: value" with continuation lines.
  *
  * Strings are copied into the arena. A value keeps its line ends but not the space that begins each line; a line of
  * "." stays as it is. Comments (#) are skipped, and so is the armour of a clearsigned file: nothing here checks a
@@ -7,7 +7,6 @@
 #define SLIPWAY_TEXT_DEB822_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 struct arena;
 struct err;
@@ -27,19 +26,5 @@ int deb822_parse(const char *text, size_t len, struct arena *a, struct deb822 *o
 		 struct err *e);
 /* Whatever the case of the letters; NULL if it is not there. */
 const char *deb822_find(const struct deb822 *d, const char *name);
-
-struct dsc_file {
-	const char *name; /* one part of a path, safe to open beside the .dsc */
-	char sha256[65];
-	int64_t size_bytes;
-};
-
-struct dsc {
-	const char *source, *version;
-	const struct dsc_file *files;
-	size_t files_len;
-};
-
-int dsc_parse(const char *text, size_t len, struct arena *a, struct dsc *out, struct err *e);
 
 #endif
