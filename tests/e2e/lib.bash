@@ -45,15 +45,18 @@ stop_server() {
 	check_no_complaint
 }
 
-# Processes, mounts and folders of attempts that belong to $dir.
+# processes_in FOLDER: a line each for those that have their folder or their root there.
+processes_in() {
+	find /proc/[0-9]*/cwd /proc/[0-9]*/root -maxdepth 0 \( -lname "$1" -o -lname "$1/*" \) 2>/dev/null |
+		while IFS=/ read -r _ _ pid _; do
+			printf '%s: %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline")"
+		done
+}
+
+# Processes, mounts and files of attempts that belong to $dir.
 check_nothing_is_left() {
-	local found=''
-	for process in /proc/[0-9]*; do
-		case $(readlink "$process/cwd" 2>/dev/null) in
-		"$dir" | "$dir"/*) found+="process ${process#/proc/}: $(tr '\0' ' ' <"$process/cmdline")"$'\n' ;;
-		esac
-	done
-	found+=$(grep -F "$dir" /proc/self/mounts || :)
+	local found
+	found=$(processes_in "$dir"; grep -F "$dir" /proc/self/mounts || :; find "$data/worker/slots" -type f 2>/dev/null || :)
 	[ -z "$found" ] || {
 		printf 'left behind:\n%s\n' "$found" >&2
 		return 1

@@ -114,12 +114,12 @@ release_slot() {
 
 @test "--after: not before its time" {
 	id=$(sw submit --after 700ms -- true)
-	check_field "$id" .state scheduled
-	sw why "$id" | grep -q scheduled
 	sw wait "$id"
 	sw show --json "$id" | jq -e '.started >= .run_at' >/dev/null
 	id=$(sw submit --after 2099-01-01T00:00:00Z -- true)
 	check_field "$id" .run_at 2099-01-01T00:00:00.000Z
+	check_field "$id" .state scheduled
+	sw why "$id" | grep -q scheduled
 	sw cancel "$id"
 	check_field "$id" .state cancelled
 }
@@ -211,15 +211,7 @@ release_slot() {
 	id=$(sw submit -- sh -c '(trap "" TERM; echo pid $(exec sh -c "echo \$PPID"); sleep 1000) & echo done')
 	sw wait "$id"
 	check_field "$id" .state succeeded
-	check_nothing_is_left_of_jobs
-}
-
-check_nothing_is_left_of_jobs() {
-	for process in /proc/[0-9]*; do
-		case $(readlink "$process/cwd" 2>/dev/null) in
-		"$data"/worker/*/*) tr '\0' ' ' <"$process/cmdline" | grep -q slipway || { echo "left: $process"; return 1; } ;;
-		esac
-	done
+	[ -z "$(processes_in "$data/worker/slots")" ]
 }
 
 @test "suspend holds, resume lets go" {
@@ -266,7 +258,7 @@ check_nothing_is_left_of_jobs() {
 	new=$(sw rerun $ids)
 	[ "$(wc -w <<<"$new")" -eq 3 ]
 	# shellcheck disable=SC2086 # words
-	sw cancel $new
+	sw wait $new
 }
 
 @test "what it used is recorded and shown" {

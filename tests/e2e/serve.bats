@@ -1,0 +1,124 @@
+#!/usr/bin/env bats
+# A server that stops, is killed, comes back, or is refused its folder.
+
+load lib
+
+setup() {
+	make_dir
+	start_server --slots 2
+}
+
+teardown() {
+	[ -z "${server_pid:-}" ] || stop_server
+	remove_dir
+}
+
+kill_server() {
+	kill -KILL "$server_pid"
+	wait "$server_pid" || :
+	server_pid=
+}
+
+@test "TERM gives running work back, and it does not count as a failure" {
+	# shellcheck disable=SC2016 # the job's
+	id=$(sw submit -- sh -c 'echo attempt $SLIPWAY_ATTEMPT; [ $SLIPWAY_ATTEMPT = 2 ] || sleep 1000')
+	log_until "$id" "attempt 1"
+	stop_server
+	[ ! -e "$data/slipway.sock" ]
+	run -3 sw list
+	start_server --slots 2
+	sw wait "$id"
+	check_field "$id" .attempt 2
+	check_field "$id" .failures 0
+	check_field "$id" .losses 0
+	check_field "$id" '.attempts[0].outcome' released
+	[ "$(sw log "$id")" = "attempt 2" ]
+}
+
+@test "kill -9: nothing accepted is lost, running work comes back as the next attempt" {
+	# shellcheck disable=SC2016 # the job's
+	id=$(sw submit -- sh -c 'echo attempt $SLIPWAY_ATTEMPT pid $$; [ $SLIPWAY_ATTEMPT = 2 ] || sleep 1000')
+	waiting=$(sw submit --suspended -- echo later)
+	log_until "$id" "attempt 1"
+	pid=${line##* }
+	kill_server
+	start_server --slots 2
+	sw wait "$id"
+	check_field "$id" .attempt 2
+	check_field "$id" .failures 0
+	check_field "$waiting" .state suspended
+	[ ! -e "/proc/$pid" ]
+	[ "$(sw admin check)" = "0 violations" ]
+}
+
+@test "a killed worker's job comes back, and the worker too" {
+	# shellcheck disable=SC2016 # the job's
+	id=$(sw submit -- sh -c 'echo attempt $SLIPWAY_ATTEMPT; [ $SLIPWAY_ATTEMPT -gt 1 ] || sleep 1000')
+	log_until "$id" "attempt 1"
+	worker=$(pgrep -P "$server_pid" -f 'slipway worker' | head -n1)
+	kill -KILL "$worker"
+	sw wait "$id"
+	check_field "$id" .state succeeded
+	check_field "$id" .failures 0
+}
+
+@test "run goes on following while the server starts again" {
+	# shellcheck disable=SC2016 # the job's
+	"$SLIPWAY_BIN" run --name long -- sh -c 'echo attempt $SLIPWAY_ATTEMPT; [ $SLIPWAY_ATTEMPT = 2 ] || sleep 1000; exit 6' \
+		>"$dir/run.out" 2>"$dir/run.err" 3>&- &
+	pid=$!
+	until id=$(sw list --json --name long | jq -e '.[0].id'); do :; done
+	log_until "$id" "attempt 1"
+	kill_server
+	start_server --slots 2
+	status=0
+	wait $pid || status=$?
+	[ $status -eq 6 ]
+	[ "$(cat "$dir/run.out")" = $'attempt 1\nattempt 2' ]
+	grep -q 'does not answer' "$dir/run.err"
+	grep -q 'answers again' "$dir/run.err"
+}
+
+@test "one server a folder; the second is refused and harms nothing" {
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$data"
+	[[ $output == *"$data"* ]]
+	sw run -- true
+}
+
+@test "admin check works on a folder whose server does not run" {
+	sw run -- true
+	run -4 sw admin check --data "$data"
+	stop_server
+	server_pid=
+	[ "$(sw admin check --data "$data")" = "0 violations" ]
+	sw admin migrate --data "$data"
+	run -4 sw admin check --data "$dir/nowhere"
+	[ ! -e "$dir/nowhere" ]
+}
+
+@test "a database that is no database is refused and left alone" {
+	stop_server
+	server_pid=
+	rm -f "$data"/slipway.db-*
+	echo "this is not a database, and it is somebody's" >"$data/slipway.db"
+	cp "$data/slipway.db" "$dir/before"
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$data"
+	[[ $output == *slipway.db* ]]
+	cmp "$data/slipway.db" "$dir/before"
+}
+
+@test "a server that waits uses no processor" {
+	sw run -- true
+	# Ten long-polls of a second; only they are between the two readings.
+	before=$(awk '{ print $14 + $15 }' "/proc/$server_pid/stat")
+	id=$(sw submit --suspended -- true)
+	run -4 sw wait --timeout 2s "$id"
+	after=$(awk '{ print $14 + $15 }' "/proc/$server_pid/stat")
+	sw cancel "$id"
+	[ $((after - before)) -le 20 ]
+}
+
+@test "the socket is for its owner and group" {
+	[ "$(stat -c %a "$data/slipway.sock")" = 660 ]
+	[ "$(stat -c %a "$data")" = 700 ] || [ "$(stat -c %a "$data")" = 750 ] || [ "$(stat -c %a "$data")" = 755 ]
+}
