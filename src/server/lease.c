@@ -173,21 +173,40 @@ static int take(struct lease_call *c, struct tx *tx, struct err *e)
 	return 0;
 }
 
+/* A session from before this server's start. It is made known within the task, so that a cancel which is committed
+ * together with it finds what it holds. */
+static int adopt(struct lease_call *c, struct tx *tx, struct err *e)
+{
+	struct server *s = c->server;
+	struct job *held;
+	size_t n;
+	/* Nobody was online while there was no server. */
+	if (workers_beat(tx, c->worker.id, e) || jobs_held(tx, c->worker.id, &c->arena, &held, &n, e))
+		return -1;
+	c->worker.is_online = true;
+	pthread_mutex_lock(&s->lock);
+	struct session *session = hub_session_set(s, c->ask->worker, c->ask->session, c->worker.id);
+	for (size_t i = 0; session && i < n; i++)
+		hub_held_add(s, session, &held[i]);
+	if (session)
+		session->call = c;
+	pthread_mutex_unlock(&s->lock);
+	return session ? 0 : err_set(e, ERR_NOMEM, "no memory for a session");
+}
+
 static int lease_run(struct tx *tx, struct store_task *t, struct err *e)
 {
 	struct lease_call *c = container_of(t, struct lease_call, task);
 	struct server *s = c->server;
 	arena_release(&c->arena);
-	c->granted_len = c->known_len = 0;
+	c->granted_len = 0;
 	if (workers_find_session(tx, c->ask->worker, c->ask->session, &c->arena, &c->worker, e))
 		return -1;
 	pthread_mutex_lock(&s->lock);
-	c->is_session_new = !hub_session_find(s, c->ask->worker, c->ask->session);
+	bool is_known = hub_session_find(s, c->ask->worker, c->ask->session);
 	bool may_take = c->free > 0 && !s->is_draining && !c->is_superseded;
 	pthread_mutex_unlock(&s->lock);
-	if (!c->is_recorded && record(c, tx, e))
-		return -1;
-	if (c->is_session_new && jobs_held(tx, c->worker.id, &c->arena, &c->known, &c->known_len, e))
+	if ((!is_known && adopt(c, tx, e)) || (!c->is_recorded && record(c, tx, e)))
 		return -1;
 	return may_take ? take(c, tx, e) : 0;
 }
@@ -203,20 +222,12 @@ static void detach(struct lease_call *c)
 	c->is_over = true;
 }
 
-/* (locked) NULL: out of memory. */
+/* (locked) NULL: a newer session has taken its place meanwhile. */
 static struct session *note_grants(struct lease_call *c)
 {
 	struct server *s = c->server;
 	struct session *n = hub_session_find(s, c->ask->worker, c->ask->session);
-	if (!n) {
-		n = hub_session_set(s, c->ask->worker, c->ask->session, c->worker.id);
-		if (!n)
-			return NULL;
-		n->call = c->is_superseded ? NULL : c;
-		for (size_t i = 0; i < c->known_len; i++)
-			hub_held_add(s, n, &c->known[i]);
-	}
-	for (size_t i = 0; i < c->granted_len; i++)
+	for (size_t i = 0; n && i < c->granted_len; i++)
 		hub_held_add(s, n, &c->granted[i].job);
 	return n;
 }

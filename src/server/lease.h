@@ -40,9 +40,6 @@ struct lease_call {
 	struct worker worker;
 	struct job_facts *granted;
 	size_t granted_len;
-	struct job *known; /* all that the session holds, when the server did not know it */
-	size_t known_len;
-	bool is_session_new;
 
 	/* guarded by the server's lock */
 	bool is_parked, is_wanted, is_superseded, is_over;

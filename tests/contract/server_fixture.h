@@ -30,8 +30,8 @@ struct sfx_worker {
 };
 
 /* Send a request on a connection of its own; the answer is to be read from the descriptor. */
-int sfx_send(struct sfx *fx, const struct sfx_worker *w, const char *method, const char *path, const char *body,
-	     size_t len);
+int sfx_send(struct sfx *fx, const struct sfx_worker *w, const char *method, const char *path,
+	     const char *body, size_t len);
 int sfx_connect(struct sfx *fx);
 /* The answer: status and body (free() it); closes. *len may be NULL. */
 char *sfx_receive(int fd, int *status, size_t *len);
@@ -46,8 +46,8 @@ void sfx_stream_read(struct sfx_stream *s, size_t n);
 void sfx_stream_end(struct sfx_stream *s);
 
 /* A whole call. The body is JSON text or NULL. Fails the test unless the status is `expect`; gives the answer. */
-json_t *sfx_call(struct sfx *fx, const struct sfx_worker *w, const char *method, const char *path, const char *body,
-		 int expect);
+json_t *sfx_call(struct sfx *fx, const struct sfx_worker *w, const char *method, const char *path,
+		 const char *body, int expect);
 json_t *sfx_answer(int fd, int expect);
 
 /* Words for what most tests do. */
