@@ -73,6 +73,8 @@ void folder_drop(struct run *r, int slot)
 {
 	char from[32], to[48];
 	snprintf(from, sizeof from, "slots/%d", slot);
+	/* Without write permission on it an ordinary user may not move it elsewhere. */
+	fchmod(r->folders[slot].fd, 0700);
 	do
 		snprintf(to, sizeof to, "trash/%d.%lld", (int)getpid(), (long long)++r->serial);
 	while (renameat(r->work_fd, from, r->work_fd, to) < 0 && (errno == ENOTEMPTY || errno == EEXIST));

@@ -226,6 +226,8 @@ int child_init(void *arg)
 		return 1;
 	}
 	in->is_started = in->exec->what == NULL;
+	if (in->is_killed)
+		raw2(SYS_kill, pid, SIGKILL);
 	/* Not one descriptor of the spawner's stays with us: least of all the job's pipe. */
 	raw3(SYS_close_range, 0, -1L, 0);
 	for (;;) {

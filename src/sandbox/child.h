@@ -66,6 +66,8 @@ struct child_init {
 	void *stack; /* for the command until its exec */
 	size_t stack_size;
 	bool is_reaper; /* no pid namespace: kill what is left by hand */
+	/* Set by the spawner before it kills the reaper's children, for one that is not there yet. */
+	volatile bool is_killed;
 	/* Results. */
 	bool is_started;    /* the command was exec'd */
 	int status;	    /* of the command, as wait4 gives it */

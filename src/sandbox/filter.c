@@ -107,7 +107,7 @@ static int add_arguments(scmp_filter_ctx ctx)
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, spaces[i], spaces[i]));
 	for (size_t i = 0; i < ARRAY_LEN(families_denied) && r >= 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families_denied[i]));
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families_denied[i], 0));
 	/* Typing into somebody's terminal. */
 	if (r >= 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,

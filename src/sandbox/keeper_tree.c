@@ -53,6 +53,7 @@ void tree_signal(struct keeper *k, struct keeper_slot *s, int sig)
 		/* Pid 1 of a pid namespace takes all of it along. */
 		syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
 	} else if (k->is_held || s->is_reaper) {
+		s->init.is_killed |= sig == SIGKILL;
 		signal_descendants(s->pid, sig, 1);
 	} else if (sig == SIGKILL) {
 		CLEAN_FD int fd = openat(group, "cgroup.kill", O_WRONLY | O_CLOEXEC);
