@@ -4,11 +4,13 @@
  * SLIPWAY_KILLS says how often (1000; fewer under sanitizers), SLIPWAY_SEED repeats a run's decisions. */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -27,7 +29,8 @@ enum { KILLS = 1000 };
 enum {
 	BATCH = 6,
 	OPEN_MAX = 18,	     /* jobs submitted and not known to have ended */
-	PAUSE_MAX_MS = 150,  /* between two kills */
+	PAUSE_MAX_MS = 100,  /* between two kills */
+	PROGRESS_MS = 5000,  /* most kills wait for a job to do something first, but not longer */
 	SETTLE_MS = 120000,  /* for what is left to end, after the last kill */
 	LOG_BYTES = 6000,
 };
@@ -235,18 +238,44 @@ static void kill_once(struct tally *t)
 	}
 }
 
+/* Most kills are to hit a system at work, some one that is just starting. */
+static void wait_for_progress(int watch)
+{
+	char events[4096];
+	struct pollfd p = { .fd = watch, .events = POLLIN };
+
+	while (read(watch, events, sizeof(events)) > 0)
+		;
+	if (chance_below(100) < 80)
+		poll(&p, 1, PROGRESS_MS);
+	pause_ms((int64_t)chance_below(PAUSE_MAX_MS));
+}
+
+static int watch_ledger(void)
+{
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	FILE *f = fopen(rig.ledger, "ae");
+
+	if (watch < 0 || !f || inotify_add_watch(watch, rig.ledger, IN_MODIFY) < 0)
+		tap_die("cannot watch the ledger");
+	fclose(f);
+	return watch;
+}
+
 static void torture(int64_t kills)
 {
 	struct tally t = { 0 };
+	int watch = watch_ledger();
 	int64_t before = clock_boot_ms();
 	pthread_t thread;
 
 	start_server();
 	pthread_create(&thread, NULL, submitter, NULL);
 	while (t.servers + t.workers + t.spawners < kills) {
-		pause_ms((int64_t)chance_below(PAUSE_MAX_MS));
+		wait_for_progress(watch);
 		kill_once(&t);
 	}
+	close(watch);
 	pthread_mutex_lock(&shared.lock);
 	shared.is_over = true;
 	pthread_cond_broadcast(&shared.changed);
