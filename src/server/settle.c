@@ -171,6 +171,7 @@ int lease_settle(struct tx *tx, struct server *s, struct arena *a, const struct 
 	const struct kind *k = kind_find(kind_held(s, o->job, o->attempt));
 	const char *actor = arena_printf(a, "worker:%s", w->name);
 	struct job_end end = end_of(o);
+	end.worker = w->id;
 	/* A kind with nothing to say needs no look at the job: the fence is in jobs_finish(). A job not held here may
 	 * be a repeat, or held since before this server started. */
 	bool is_asked = (!k || k->settle) && o->outcome != OUTCOME_RELEASED;

@@ -96,8 +96,9 @@ int jobs_finish(struct tx *tx, const struct job_end *end, const char *actor, enu
 	if (job_row_get(tx, end->job, &r, e) < 0)
 		return -1;
 	*state = r.j.state;
-	if (!state_is_leased(r.j.state) || r.j.attempt != end->attempt) {
-		if (find_repeat(tx, end, is_repeat, e) < 0)
+	bool is_anothers = end->worker && r.worker != end->worker && r.j.attempt == end->attempt;
+	if (!state_is_leased(r.j.state) || r.j.attempt != end->attempt || is_anothers) {
+		if (!is_anothers && find_repeat(tx, end, is_repeat, e) < 0)
 			return -1;
 		return err_set(e, ERR_STALE, "attempt %d of job %lld does not hold the lease", end->attempt,
 			       (long long)end->job);

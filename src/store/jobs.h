@@ -67,6 +67,7 @@ int jobs_progress(struct tx *tx, int64_t id, int attempt, const char *progress, 
 struct job_end {
 	int64_t job;
 	int attempt;
+	int64_t worker; /* who says so: it must be the one that holds the lease; 0 = the server */
 	enum attempt_outcome outcome;
 	enum job_reason reason;
 	const char *step, *detail;
