@@ -6,22 +6,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
 struct err;
 
 struct dsc_file {
-	char *name; /* safe: no slash */
+	const char *name; /* safe: no slash */
 	int64_t size_bytes;
 	char sha256[65];
 };
 
 struct dsc {
-	char *source, *version;
-	struct dsc_file *files; /* of Checksums-Sha256 */
+	const char *source, *version;
+	const struct dsc_file *files; /* of Checksums-Sha256 */
 	size_t files_len;
 };
 
-/* *out is to be released also after an error. */
-int dsc_parse(const char *text, size_t len, struct dsc *out, struct err *e);
-void dsc_release(struct dsc *d);
+/* Everything in *out is the arena's. */
+int dsc_parse(const char *text, size_t len, struct arena *a, struct dsc *out, struct err *e);
 
 #endif

@@ -20,7 +20,9 @@ int log_view_write(struct log_view *v, const void *bytes, size_t n, struct err *
 		return fd_write_all(v->fd, bytes, n, e);
 	CLEAN_BUF struct buf safe = BUF_INIT;
 	ansi_clean(&v->ansi, bytes, n, &safe);
-	return buf_check(&safe, e) < 0 ? -1 : fd_write_all(v->fd, safe.data, safe.len, e);
+	if (buf_check(&safe, e) < 0)
+		return -1;
+	return fd_write_all(v->fd, safe.data, safe.len, e);
 }
 
 int log_view_end(struct log_view *v, struct err *e)
@@ -30,6 +32,8 @@ int log_view_end(struct log_view *v, struct err *e)
 	CLEAN_BUF struct buf rest = BUF_INIT;
 	ansi_finish(&v->ansi, &rest);
 	if (v->ansi.is_colour_kept)
-		buf_adds(&rest, "\x1b[0m");
-	return buf_check(&rest, e) < 0 ? -1 : fd_write_all(v->fd, rest.data, rest.len, e);
+		buf_adds(&rest, "\033[0m");
+	if (buf_check(&rest, e) < 0)
+		return -1;
+	return fd_write_all(v->fd, rest.data, rest.len, e);
 }

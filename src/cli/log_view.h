@@ -17,7 +17,7 @@ struct log_view {
 
 void log_view_init(struct log_view *v, int fd, bool is_raw);
 int log_view_write(struct log_view *v, const void *bytes, size_t n, struct err *e);
-/* The terminal gets its own colours back. */
+/* Nothing follows: the terminal gets its own colours back. */
 int log_view_end(struct log_view *v, struct err *e);
 
 #endif

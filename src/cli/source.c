@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clean.h"
 #include "base/err.h"
@@ -58,10 +59,11 @@ static int add_dsc_files(struct submission *s, const struct dsc *dsc, const char
 static int add_dsc(struct submission *s, const char *path, struct buf *name, struct err *e)
 {
 	CLEAN_BUF struct buf text = BUF_INIT;
-	struct dsc dsc CLEAN(dsc_release) = { 0 };
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	struct dsc dsc;
 	if (fd_read_file(AT_FDCWD, path, DSC_MAX_BYTES, &text, e) < 0)
 		return err_wrap(e, "read %s", path);
-	if (dsc_parse(text.data, text.len, &dsc, e) < 0)
+	if (dsc_parse(text.data, text.len, &a, &dsc, e) < 0)
 		return err_wrap(e, "%s", path);
 	if (submission_add_file(s, path, path_base(path), e) < 0 || add_dsc_files(s, &dsc, path, e) < 0)
 		return -1;

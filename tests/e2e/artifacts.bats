@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Files into a job and out of it.
+# shellcheck disable=SC2154,SC2030,SC2031 # lib.bash sets dir and data; tests are subshells
 
 load lib
 

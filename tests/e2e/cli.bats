@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The command line: what is refused and how, what is shown and how wide.
+# shellcheck disable=SC2154 # lib.bash sets dir and data; tests are subshells
 
 load lib
 

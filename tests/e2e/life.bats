@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A job's whole life, with one slot, so that the order in which jobs run can be seen.
+# shellcheck disable=SC2154 # lib.bash sets dir and data; tests are subshells
 
 load lib
 

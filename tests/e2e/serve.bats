@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A server that stops, is killed, comes back, or is refused its folder.
+# shellcheck disable=SC2154,SC2030,SC2031 # lib.bash sets dir and data; tests are subshells
 
 load lib
 

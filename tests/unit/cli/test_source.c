@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clean.h"
 #include "base/err.h"
@@ -27,9 +28,10 @@ static const char plain[] = "Format: 3.0 (quilt)\n"
 
 static void test_dsc(void **state)
 {
-	struct dsc d CLEAN(dsc_release) = { 0 };
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	struct dsc d;
 	struct err e = ERR_INIT;
-	assert_int_equal(dsc_parse(plain, strlen(plain), &d, &e), 0);
+	assert_int_equal(dsc_parse(plain, strlen(plain), &a, &d, &e), 0);
 	assert_string_equal(d.source, "hello");
 	assert_string_equal(d.version, "2.10-3");
 	assert_int_equal(d.files_len, 2);
@@ -40,13 +42,14 @@ static void test_dsc(void **state)
 
 static void test_signed_dsc(void **state)
 {
-	struct dsc d CLEAN(dsc_release) = { 0 };
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	struct dsc d;
 	struct err e = ERR_INIT;
 	CLEAN_BUF struct buf text = BUF_INIT;
 	buf_addf(&text,
 		 "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n%s\n-----BEGIN PGP SIGNATURE-----\nx\n",
 		 plain);
-	assert_int_equal(dsc_parse(text.data, text.len, &d, &e), 0);
+	assert_int_equal(dsc_parse(text.data, text.len, &a, &d, &e), 0);
 	assert_string_equal(d.source, "hello");
 	assert_int_equal(d.files_len, 2);
 }
@@ -63,9 +66,10 @@ static void test_dsc_that_is_none(void **state)
 		"Source: x\nVersion: 1\nChecksums-Sha256:\n " SHA "\n",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		struct dsc d CLEAN(dsc_release) = { 0 };
+		CLEAN_ARENA struct arena a = ARENA_INIT;
+		struct dsc d;
 		struct err e = ERR_INIT;
-		assert_int_equal(dsc_parse(bad[i], strlen(bad[i]), &d, &e), -1);
+		assert_int_equal(dsc_parse(bad[i], strlen(bad[i]), &a, &d, &e), -1);
 		assert_int_equal(e.code, ERR_INVALID);
 	}
 }
