@@ -101,9 +101,11 @@ static void worker_ended(struct serve *s)
 	if (s->is_stopping)
 		return;
 	if (WIFSIGNALED(status))
-		log_line(LOG_LEVEL_WARN, "the worker was ended by signal %d; starting another", WTERMSIG(status));
+		log_line(LOG_LEVEL_WARN, "the worker was ended by signal %d; starting another",
+			 WTERMSIG(status));
 	else
-		log_line(LOG_LEVEL_WARN, "the worker ended with status %d; starting another", WEXITSTATUS(status));
+		log_line(LOG_LEVEL_WARN, "the worker ended with status %d; starting another",
+			 WEXITSTATUS(status));
 }
 
 /* --- life --- */
@@ -111,9 +113,10 @@ static void worker_ended(struct serve *s)
 static int start(struct serve *s, struct err *e)
 {
 	const struct serve_config *c = &s->config;
-	const struct server_options o = {
-		.data_dir = c->data_dir, .db_url = c->db_url, .types_dir = c->types_dir, .lease_ms = c->lease_ms
-	};
+	const struct server_options o = { .data_dir = c->data_dir,
+					  .db_url = c->db_url,
+					  .types_dir = c->types_dir,
+					  .lease_ms = c->lease_ms };
 	/* Takes the lock of the folder: from here on a socket that lies there is a dead one's. */
 	if (server_open(&s->server, &o, e))
 		return -1;
@@ -195,7 +198,9 @@ static void stop(struct serve *s)
 
 int cmd_serve(struct cli *c, struct err *e)
 {
-	struct serve s = { .child = SERVE_CHILD_INIT, .address = BUF_INIT, .work_dir = BUF_INIT, .signal_fd = -1 };
+	struct serve s = {
+		.child = SERVE_CHILD_INIT, .address = BUF_INIT, .work_dir = BUF_INIT, .signal_fd = -1
+	};
 	log_set_name("serve");
 	set_heap();
 	raise_files();

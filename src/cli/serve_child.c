@@ -51,8 +51,8 @@ static int set_attributes(posix_spawnattr_t *attr)
 	if (posix_spawnattr_setsigmask(attr, &none) != 0 || posix_spawnattr_setsigdefault(attr, &pipe) != 0 ||
 	    posix_spawnattr_setpgroup(attr, 0) != 0)
 		return -1;
-	return posix_spawnattr_setflags(attr,
-					POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	return posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+						      POSIX_SPAWN_SETPGROUP);
 }
 
 static int spawn(struct serve_child *c, int control_fd, struct err *e)
@@ -61,8 +61,9 @@ static int spawn(struct serve_child *c, int control_fd, struct err *e)
 	snprintf(slots, sizeof slots, "%d", c->slots);
 	snprintf(fd, sizeof fd, "%d", CONTROL_FD);
 	machine_name(name);
-	const char *argv[] = { "slipway",   "worker", "--server", c->server, "--work",	     c->work_dir, "--slots",
-			       slots, "--name", name,	  "--control-fd", fd,	  NULL };
+	const char *argv[] = { "slipway",      "worker",  "--server", c->server, "--work",
+			       c->work_dir,    "--slots", slots,      "--name",	 name,
+			       "--control-fd", fd,	  NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	posix_spawn_file_actions_init(&files);

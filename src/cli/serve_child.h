@@ -14,13 +14,13 @@ struct serve_child {
 	int slots;
 	pid_t pid; /* 0 = not running */
 	int pid_fd, control_fd;
-	int64_t started_ms;  /* boot clock */
-	int64_t restart_ms;  /* when to start it again; 0 = not planned */
+	int64_t started_ms; /* boot clock */
+	int64_t restart_ms; /* when to start it again; 0 = not planned */
 	int64_t backoff_ms;
 };
 
-#define SERVE_CHILD_INIT                      \
-	{                                     \
+#define SERVE_CHILD_INIT                       \
+	{                                      \
 		.pid_fd = -1, .control_fd = -1 \
 	}
 

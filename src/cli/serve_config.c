@@ -80,8 +80,10 @@ static int read_listen(struct serve_config *c, const char *text, struct err *e)
 	if (!text)
 		return 0;
 	if (strncmp(text, "unix:/", 6) != 0)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "--listen %s: this version listens on unix:/PATH only; put a proxy in front for others", text);
+		return err_set(
+			e, ERR_UNSUPPORTED,
+			"--listen %s: this version listens on unix:/PATH only; put a proxy in front for others",
+			text);
 	c->socket = arena_strdup(&c->arena, text + 5);
 	return c->socket ? 0 : err_set(e, ERR_NOMEM, "no memory for a path");
 }

@@ -13,8 +13,8 @@ struct err;
 /* Strings belong to the arena. */
 struct serve_config {
 	struct arena arena;
-	const char *data_dir; /* absolute; it exists */
-	const char *socket;   /* path */
+	const char *data_dir;		/* absolute; it exists */
+	const char *socket;		/* path */
 	const char *db_url, *types_dir; /* NULL = not given */
 	int slots;
 	mode_t socket_mode;

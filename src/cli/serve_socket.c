@@ -19,7 +19,8 @@ int serve_socket_listen(const char *path, mode_t mode, struct err *e)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct stat st;
 	if (strlen(path) >= sizeof at.sun_path)
-		return err_set(e, ERR_USAGE, "%s: a socket's path has at most %zu bytes; choose a shorter --data", path,
+		return err_set(e, ERR_USAGE,
+			       "%s: a socket's path has at most %zu bytes; choose a shorter --data", path,
 			       sizeof at.sun_path - 1);
 	memcpy(at.sun_path, path, strlen(path));
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))

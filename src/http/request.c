@@ -5,9 +5,11 @@
 
 enum { STREAM_BLOCK_BYTES = 8 * 1024 };
 
-struct request *request_new(struct http_server *s, struct MHD_Connection *mhd, const char *path, const char *method)
+struct request *request_new(struct http_server *s, struct MHD_Connection *mhd, const char *path,
+			    const char *method)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd,
+								       MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct connection *c = info ? info->socket_context : NULL;
 	struct request *r = c ? calloc(1, sizeof *r) : NULL;
 	if (!r)
@@ -102,7 +104,8 @@ static enum MHD_Result walk_one(void *cls, enum MHD_ValueKind kind, const char *
 	return w->fn(w->ctx, name, value ? value : "") ? MHD_YES : MHD_NO;
 }
 
-void http_query_walk(struct http_request *pub, bool (*fn)(void *ctx, const char *name, const char *value), void *ctx)
+void http_query_walk(struct http_request *pub, bool (*fn)(void *ctx, const char *name, const char *value),
+		     void *ctx)
 {
 	struct walk w = { .fn = fn, .ctx = ctx };
 	MHD_get_connection_values(((struct request *)pub)->mhd, MHD_GET_ARGUMENT_KIND, walk_one, &w);
@@ -268,7 +271,8 @@ static struct MHD_Response *make_response(struct request *r)
 			a->fd = -1;
 		break;
 	case REPLY_STREAM:
-		m = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, stream_read, r, NULL);
+		m = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, stream_read, r,
+						      NULL);
 		break;
 	}
 	return m;

@@ -13,14 +13,16 @@ static void read_peer(struct connection *c)
 {
 	struct ucred cred;
 	socklen_t len = sizeof cred;
-	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) || len != sizeof cred || cred.uid == (uid_t)-1)
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) || len != sizeof cred ||
+	    cred.uid == (uid_t)-1)
 		return;
 	c->peer = (struct http_peer){ .is_local = true, .uid = cred.uid, .gid = cred.gid, .pid = cred.pid };
 }
 
 static void connection_begin(struct http_server *s, struct MHD_Connection *mhd, void **context)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd,
+								       MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct connection *c = calloc(1, sizeof *c);
 	*context = c;
 	if (!c)
@@ -53,7 +55,8 @@ static void collect(struct request *r, const char *bytes, size_t n)
 	if (r->refusal.code)
 		return;
 	if (r->body_seen > pub->body_limit)
-		err_set(&r->refusal, ERR_TOO_LARGE, "the body is longer than %lld bytes", (long long)pub->body_limit);
+		err_set(&r->refusal, ERR_TOO_LARGE, "the body is longer than %lld bytes",
+			(long long)pub->body_limit);
 	else if (pub->sink)
 		pub->sink(pub, bytes, n, &r->refusal);
 	else
@@ -98,20 +101,22 @@ static enum MHD_Result proceed(struct request *r)
 	}
 }
 
-static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *mhd, const char *url, const char *method,
-			     void **context)
+static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *mhd, const char *url,
+			     const char *method, void **context)
 {
 	struct request *r = request_new(s, mhd, url, method);
 	if (!r)
 		return MHD_NO;
 	*context = r;
 	s->o.begin(&r->pub);
-	const char *length = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *length = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND,
+							 MHD_HTTP_HEADER_CONTENT_LENGTH);
 	/* The length was checked by the library to be a number. */
 	int64_t announced = length ? strtoll(length, NULL, 10) : 0;
 	if (r->reply.kind == REPLY_NONE && announced > r->pub.body_limit) {
 		struct err e = ERR_INIT;
-		err_set(&e, ERR_TOO_LARGE, "the body is longer than %lld bytes", (long long)r->pub.body_limit);
+		err_set(&e, ERR_TOO_LARGE, "the body is longer than %lld bytes",
+			(long long)r->pub.body_limit);
 		request_refuse(r, &e);
 	}
 	if (r->reply.kind != REPLY_NONE)
@@ -163,9 +168,10 @@ static int start_daemon(struct http_server *s, struct err *e)
 			 MHD_USE_SUPPRESS_DATE_NO_CLOCK;
 	/* A pool of one is refused by the library. */
 	unsigned pool = s->o.threads > 1 ? (unsigned)s->o.threads : 0;
-	s->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, s->o.listen_fd,
-				  MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-				  MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_CONNECTION_LIMIT,
+	s->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET,
+				  s->o.listen_fd, MHD_OPTION_THREAD_POOL_SIZE, pool,
+				  MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
+				  on_completed, s, MHD_OPTION_CONNECTION_LIMIT,
 				  (unsigned)s->o.connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				  (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
 				  (size_t)CONNECTION_INCREMENT_BYTES, MHD_OPTION_END);

@@ -39,7 +39,8 @@ struct http_peer {
 struct http_request {
 	const char *method, *path; /* path is percent-decoded */
 	struct http_peer peer;
-	const char *body; /* NUL-terminated after body_len bytes; "" if there is none or it went to the sink */
+	const char
+		*body; /* NUL-terminated after body_len bytes; "" if there is none or it went to the sink */
 	size_t body_len;
 	struct arena arena;
 
@@ -59,7 +60,7 @@ struct http_server_options {
 	int listen_fd; /* taken; a listening, non-blocking stream socket */
 	int threads;
 	int connections_max;
-	http_request_fn *begin;  /* may answer (a refusal) */
+	http_request_fn *begin;	 /* may answer (a refusal) */
 	http_request_fn *handle; /* answers or keeps */
 	/* Makes the body of an error that this layer answers itself (413, 400); appends JSON to `out`. */
 	void (*error_body)(const struct err *e, struct buf *out);
@@ -77,7 +78,8 @@ void *http_request_ctx(const struct http_request *r);
 /* Only in begin(), handle() and continuations. NULL if there is none. Borrowed from the request. */
 const char *http_header(struct http_request *r, const char *name);
 /* Each query parameter, in order; value "" if none. A callback that gives false ends the walk. */
-void http_query_walk(struct http_request *r, bool (*fn)(void *ctx, const char *name, const char *value), void *ctx);
+void http_query_walk(struct http_request *r, bool (*fn)(void *ctx, const char *name, const char *value),
+		     void *ctx);
 
 /* Keep the request beyond this callback. Gives r. */
 struct http_request *http_hold(struct http_request *r);

@@ -44,7 +44,7 @@ struct request {
 	struct MHD_Connection *mhd;
 	struct buf body;
 	int64_t body_seen;
-	bool is_complete; /* the body is all there */
+	bool is_complete;   /* the body is all there */
 	struct err refusal; /* of the body, by its limit or its sink */
 	/* guarded: */
 	int refs;
@@ -70,7 +70,8 @@ struct http_server {
 };
 
 /* request.c */
-struct request *request_new(struct http_server *s, struct MHD_Connection *c, const char *path, const char *method);
+struct request *request_new(struct http_server *s, struct MHD_Connection *c, const char *path,
+			    const char *method);
 void request_drop(struct request *r);
 /* With the lock held. */
 void request_suspend(struct request *r);

@@ -89,7 +89,8 @@ void server_api_doc(struct buf *out)
 	buf_adds(out, head);
 	for (int c = ERR_NONE + 1; c <= ERR_INTERNAL; c++) {
 		const struct err_info *i = err_info_get((enum err_code)c);
-		buf_addf(out, "| `%s` | %d | %s |\n", i->name, i->http_status, i->is_retryable ? "yes" : "no");
+		buf_addf(out, "| `%s` | %d | %s |\n", i->name, i->http_status,
+			 i->is_retryable ? "yes" : "no");
 	}
 	add_part("For people and programs: /v1", "/v1", out);
 	add_part("For workers: /feed", "/feed", out);

@@ -59,7 +59,8 @@ static int find_target(struct tx *tx, const char *name, struct arena *a, struct 
 	return 0;
 }
 
-static int check_targets(const struct kind *k, struct tx *tx, const struct job_new *n, struct arena *a, struct err *e)
+static int check_targets(const struct kind *k, struct tx *tx, const struct job_new *n, struct arena *a,
+			 struct err *e)
 {
 	const char *const *names = NULL;
 	struct target *t;
@@ -124,7 +125,8 @@ int births_submit(struct tx *tx, const struct job_new *news, size_t n, const cha
 	if (jobs_submit(tx, news, n, actor, births, e))
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (news[i].kind == KIND_TARGET && births[i].is_new && note_target(tx, &news[i], births[i].id, a, e))
+		if (news[i].kind == KIND_TARGET && births[i].is_new &&
+		    note_target(tx, &news[i], births[i].id, a, e))
 			return -1;
 	return 0;
 }

@@ -60,7 +60,7 @@ static int decode_isolations(const json_t *list, unsigned *bits, struct err *e)
 	size_t i;
 	json_t *item;
 	*bits = 0;
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		const char *name = json_string_value(item);
 		int isolation = name ? isolation_parse(name) : -1;
 		/* A newer worker may offer what this server does not know: it is not asked for it. */
@@ -75,11 +75,15 @@ static int decode_worker(struct ask *a, struct worker *w, struct err *e)
 	int64_t slots;
 	const json_t *isolations, *tags;
 	const json_t *o = ask_body(a, NULL, e);
-	if (!o || json_get_str(o, "name", "", &w->name, e) || json_get_str(o, "machine", "", &w->machine, e) ||
-	    json_get_str(o, "boot_id", "", &w->boot_id, e) || json_get_str(o, "session", "", &w->session, e) ||
-	    json_get_str(o, "version", "", &w->version, e) || json_get_str(o, "arch", arch_native(), &w->arch, e) ||
-	    json_get_int(o, "slots", 0, 100000, 1, &slots, e) || json_get_array(o, "isolations", &isolations, e) ||
-	    json_get_array(o, "tags", &tags, e) || decode_isolations(isolations, &w->isolations, e))
+	if (!o || json_get_str(o, "name", "", &w->name, e) ||
+	    json_get_str(o, "machine", "", &w->machine, e) ||
+	    json_get_str(o, "boot_id", "", &w->boot_id, e) ||
+	    json_get_str(o, "session", "", &w->session, e) ||
+	    json_get_str(o, "version", "", &w->version, e) ||
+	    json_get_str(o, "arch", arch_native(), &w->arch, e) ||
+	    json_get_int(o, "slots", 0, 100000, 1, &slots, e) ||
+	    json_get_array(o, "isolations", &isolations, e) || json_get_array(o, "tags", &tags, e) ||
+	    decode_isolations(isolations, &w->isolations, e))
 		return -1;
 	w->tags = join_tags(tags, a->arena, e);
 	w->slots = (int)slots;
@@ -87,7 +91,8 @@ static int decode_worker(struct ask *a, struct worker *w, struct err *e)
 	if (!w->tags)
 		return -1;
 	if (!w->name[0] || strlen(w->name) > 100 || strlen(w->session) < 16 || strlen(w->session) > 128)
-		return err_set(e, ERR_INVALID, "a worker has a name of up to 100 bytes and a session of 16 to 128");
+		return err_set(e, ERR_INVALID,
+			       "a worker has a name of up to 100 bytes and a session of 16 to 128");
 	return 0;
 }
 
@@ -288,7 +293,8 @@ void feed_beat(struct ask *a)
 	const json_t *body = b ? ask_body(a, fields, &e) : NULL;
 	if (!body ||
 	    feed_decode_attempts(body, "running", a->arena, &b->running, &b->running_len, &is_there, &e) ||
-	    feed_decode_attempts(body, "collecting", a->arena, &b->collecting, &b->collecting_len, &is_there, &e)) {
+	    feed_decode_attempts(body, "collecting", a->arena, &b->collecting, &b->collecting_len, &is_there,
+				 &e)) {
 		ask_fail(a, &e);
 		return;
 	}

@@ -9,8 +9,8 @@ struct payload;
 struct feed_ends;
 
 /* A list of [job, attempt]. *is_there: the field was given. */
-int feed_decode_attempts(const json_t *o, const char *key, struct arena *a, struct attempt_id **out, size_t *n,
-			 bool *is_there, struct err *e);
+int feed_decode_attempts(const json_t *o, const char *key, struct arena *a, struct attempt_id **out,
+			 size_t *n, bool *is_there, struct err *e);
 void feed_write_attempt(struct json_writer *w, int64_t job, int attempt);
 struct kind_context feed_kind_context(struct server *s, const struct job_facts *f, const struct payload *p);
 

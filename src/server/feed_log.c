@@ -18,8 +18,8 @@ static void log_store(struct ask *a)
 	int64_t job = ask_int(a, "job", 0), size = ask_int(a, "size", -1);
 	int attempt = (int)ask_int(a, "attempt", 0);
 	struct json_writer w = ask_writer(a);
-	if (size < 0 && log_append(s->store, job, attempt, ask_int(a, "offset", 0), a->req->body, a->req->body_len,
-				   &size, &e)) {
+	if (size < 0 && log_append(s->store, job, attempt, ask_int(a, "offset", 0), a->req->body,
+				   a->req->body_len, &size, &e)) {
 		ask_fail(a, &e);
 		return;
 	}
@@ -34,7 +34,8 @@ static int fence_run(struct ask *a, struct tx *tx, struct err *e)
 {
 	struct worker w;
 	return workers_find_session(tx, a->worker, a->session, a->arena, &w, e) ||
-			       attempts_check_lease(tx, ask_int(a, "job", 0), (int)ask_int(a, "attempt", 0), w.id, e)
+			       attempts_check_lease(tx, ask_int(a, "job", 0), (int)ask_int(a, "attempt", 0),
+						    w.id, e)
 		       ? -1
 		       : 0;
 }

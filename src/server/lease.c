@@ -21,8 +21,8 @@ static int decode_pair(const json_t *pair, struct attempt_id *out, struct err *e
 	return 0;
 }
 
-int feed_decode_attempts(const json_t *o, const char *key, struct arena *a, struct attempt_id **out, size_t *n,
-			 bool *is_there, struct err *e)
+int feed_decode_attempts(const json_t *o, const char *key, struct arena *a, struct attempt_id **out,
+			 size_t *n, bool *is_there, struct err *e)
 {
 	const json_t *list;
 	*n = 0;
@@ -47,7 +47,8 @@ static void check_artifacts(struct server *s, struct arena *a, struct outcome *o
 {
 	for (size_t i = 0; i < o->artifacts_len; i++) {
 		int64_t size;
-		if (blob_exists(s->store, o->artifacts[i].sha256, &size) && size == o->artifacts[i].size_bytes)
+		if (blob_exists(s->store, o->artifacts[i].sha256, &size) &&
+		    size == o->artifacts[i].size_bytes)
 			continue;
 		o->outcome = OUTCOME_FAILED;
 		o->reason = REASON_COLLECT;
@@ -70,7 +71,10 @@ static int decode_results(struct lease_call *c, const json_t *body, struct err *
 	for (size_t i = 0; i < c->results_len; i++) {
 		if (outcome_decode(json_array_get(list, i), a, &c->results[i].outcome, e))
 			return err_wrap(e, "result %zu", i + 1);
-		check_artifacts(c->server, a, &c->results[i].outcome);
+		struct outcome *o = &c->results[i].outcome;
+		/* A log that is here whole is as long as it is. */
+		o->log_bytes = o->log ? (int64_t)o->log_len : o->log_bytes;
+		check_artifacts(c->server, a, o);
 	}
 	return 0;
 }
@@ -82,7 +86,8 @@ static int decode_call(struct lease_call *c, struct err *e)
 	int64_t n, wait_ms;
 	if (!body || json_get_int(body, "free", 0, 1 << 20, 0, &n, e) ||
 	    json_get_int(body, "wait_ms", 0, INT64_MAX, 0, &wait_ms, e) || decode_results(c, body, e) ||
-	    feed_decode_attempts(body, "holding", c->ask->arena, &c->holding, &c->holding_len, &c->has_holding, e))
+	    feed_decode_attempts(body, "holding", c->ask->arena, &c->holding, &c->holding_len,
+				 &c->has_holding, e))
 		return -1;
 	c->free = n < LEASE_JOBS_MAX ? (int)n : LEASE_JOBS_MAX;
 	c->until_ms = clock_boot_ms() + (wait_ms < PARK_MS_MAX ? wait_ms : PARK_MS_MAX);
@@ -159,7 +164,8 @@ static int take(struct lease_call *c, struct tx *tx, struct err *e)
 		return 0;
 	struct job *jobs;
 	size_t n;
-	if (jobs_take(tx, ids, ids_len, c->free, &c->worker, tx_now_ms(tx) + s->lease_ms, &c->arena, &jobs, &n, e))
+	if (jobs_take(tx, ids, ids_len, c->free, &c->worker, tx_now_ms(tx) + s->lease_ms, &c->arena, &jobs,
+		      &n, e))
 		return -1;
 	c->granted = arena_array(&c->arena, n ? n : 1, sizeof *c->granted);
 	if (!c->granted)

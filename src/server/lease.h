@@ -54,8 +54,8 @@ void lease_answer_empty(struct lease_call *c);
 void lease_again(struct lease_call *c);
 
 /* settle.c: record the end of one attempt with all that follows from it. ERR_STALE in `r` is no error. */
-int lease_settle(struct tx *tx, struct server *s, struct arena *a, const struct worker *w, struct lease_result *r,
-		 struct err *e);
+int lease_settle(struct tx *tx, struct server *s, struct arena *a, const struct worker *w,
+		 struct lease_result *r, struct err *e);
 int job_facts_load(struct tx *tx, struct arena *a, struct job_facts *f, struct err *e);
 
 #endif

@@ -64,7 +64,9 @@ static int look(struct follower *f, struct tx *tx, struct err *e)
 		bool may_come = f->is_following && (!asked || asked == j.attempt + 1);
 		if (!may_come) {
 			*e = no_attempt;
-			return asked ? -1 : err_set(e, ERR_NOT_FOUND, "job %lld was not started yet", (long long)j.id);
+			return asked ? -1
+				     : err_set(e, ERR_NOT_FOUND, "job %lld was not started yet",
+					       (long long)j.id);
 		}
 		return 0;
 	}

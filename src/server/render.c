@@ -65,7 +65,8 @@ static void render_row(const struct job *j, struct json_writer *w)
 }
 
 /* A job that needs others is in the chain of one of them, so the first of a chain needs none. */
-static int render_needs(struct tx *tx, const struct job *j, struct arena *a, struct json_writer *w, struct err *e)
+static int render_needs(struct tx *tx, const struct job *j, struct arena *a, struct json_writer *w,
+			struct err *e)
 {
 	struct job *needs = NULL;
 	size_t n = 0;
@@ -79,7 +80,8 @@ static int render_needs(struct tx *tx, const struct job *j, struct arena *a, str
 	return 0;
 }
 
-static int render_build(struct tx *tx, const struct job *j, struct arena *a, struct json_writer *w, struct err *e)
+static int render_build(struct tx *tx, const struct job *j, struct arena *a, struct json_writer *w,
+			struct err *e)
 {
 	struct build_row row = { .is_found = false };
 	if (jobs_build_get(tx, j->id, a, &row, e))
@@ -107,7 +109,7 @@ static void render_recipe(const struct job *j, struct arena *a, struct json_writ
 	jw_begin_array(w);
 	size_t i;
 	json_t *name;
-	json_array_foreach(json_object_get(detail, "targets"), i, name)
+	json_array_foreach (json_object_get(detail, "targets"), i, name)
 		jw_str(w, json_string_value(name));
 	jw_end_array(w);
 	jw_end_object(w);

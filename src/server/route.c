@@ -130,7 +130,8 @@ static int check_access(struct ask *a, struct err *e)
 	a->worker = arena_strdup(a->arena, http_header(a->req, "Slipway-Worker"));
 	a->session = arena_strdup(a->arena, http_header(a->req, "Slipway-Session"));
 	if (!a->worker || !a->session)
-		return err_set(e, ERR_INVALID, "the headers Slipway-Worker and Slipway-Session are needed here");
+		return err_set(e, ERR_INVALID,
+			       "the headers Slipway-Worker and Slipway-Session are needed here");
 	return 0;
 }
 
@@ -139,7 +140,8 @@ static int prepare(struct ask *a, struct err *e)
 	a->route = find_route(a, e);
 	if (!a->route)
 		return -1;
-	if (server_identify(a->server, &a->req->peer, a->arena, &a->who, &a->is_admin, e) || check_access(a, e))
+	if (server_identify(a->server, &a->req->peer, a->arena, &a->who, &a->is_admin, e) ||
+	    check_access(a, e))
 		return -1;
 	struct take_params t = { .a = a, .e = e };
 	http_query_walk(a->req, take_param, &t);
@@ -274,13 +276,15 @@ static void prepare_task(struct ask *a, int (*run)(struct ask *a, struct tx *tx,
 	http_hold(a->req);
 }
 
-void ask_read(struct ask *a, int (*run)(struct ask *a, struct tx *tx, struct err *e), void (*after)(struct ask *a))
+void ask_read(struct ask *a, int (*run)(struct ask *a, struct tx *tx, struct err *e),
+	      void (*after)(struct ask *a))
 {
 	prepare_task(a, run, after);
 	store_read(a->server->store, &a->task);
 }
 
-void ask_write(struct ask *a, int (*run)(struct ask *a, struct tx *tx, struct err *e), void (*after)(struct ask *a))
+void ask_write(struct ask *a, int (*run)(struct ask *a, struct tx *tx, struct err *e),
+	       void (*after)(struct ask *a))
 {
 	prepare_task(a, run, after);
 	store_write(a->server->store, &a->task);

@@ -33,7 +33,8 @@ enum { ROUTE_PARAMS_MAX = 10 };
 
 struct route {
 	const char *method;
-	const char *pattern; /* "{id}" a job's number, "{name}" one part, "{path}" the rest, slashes and all */
+	const char
+		*pattern; /* "{id}" a job's number, "{name}" one part, "{path}" the rest, slashes and all */
 	enum access access;
 	void (*handle)(struct ask *a);
 	int64_t body_limit;
@@ -53,7 +54,7 @@ struct ask {
 	const char *who; /* the peer's user name */
 	bool is_admin;
 	int64_t id;
-	const char *name; /* {name} or {path} */
+	const char *name;		      /* {name} or {path} */
 	const char *params[ROUTE_PARAMS_MAX]; /* in the row's order; NULL = not given */
 	const char *worker, *session;	      /* the feed's headers */
 
@@ -82,8 +83,10 @@ const json_t *ask_body(struct ask *a, const char *const *fields, struct err *e);
 
 /* One task of the store at a time. run() is on a thread of the store. Then `after` on an HTTP thread; NULL: the
  * answer is a->reply with a->status. An error of run() is answered. */
-void ask_read(struct ask *a, int (*run)(struct ask *a, struct tx *tx, struct err *e), void (*after)(struct ask *a));
-void ask_write(struct ask *a, int (*run)(struct ask *a, struct tx *tx, struct err *e), void (*after)(struct ask *a));
+void ask_read(struct ask *a, int (*run)(struct ask *a, struct tx *tx, struct err *e),
+	      void (*after)(struct ask *a));
+void ask_write(struct ask *a, int (*run)(struct ask *a, struct tx *tx, struct err *e),
+	       void (*after)(struct ask *a));
 void ask_fail(struct ask *a, const struct err *e);
 void ask_answer(struct ask *a, int status);
 /* Start the answer anew; run() begins with it, since it may run twice. */

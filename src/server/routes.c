@@ -11,11 +11,11 @@ enum {
 #define BODY_BATCH ((int64_t)256 << 20)
 #define BODY_BLOB ((int64_t)64 << 30)
 
-#define JOB_EXAMPLE                                                                                     \
+#define JOB_EXAMPLE                                                                                              \
 	"{\"id\":7,\"kind\":\"command\",\"name\":\"true\",\"state\":\"waiting\",\"reason\":\"\",\"priority\":0," \
 	"\"owner\":\"ada\",…}"
 #define ACT_BODY "{\"ids\":[7,8]}"
-#define ACT_ANSWER                                                                                       \
+#define ACT_ANSWER \
 	"{\"results\":[{\"id\":7,\"ok\":true},{\"id\":8,\"ok\":false,\"error\":{\"code\":\"conflict\",\"message\":\"…\"}}]}"
 
 static const struct route_param list_params[] = {
@@ -49,7 +49,8 @@ static const struct route_param feed_log_params[] = {
 	{ "job", PARAM_INT, "the job's number" },
 	{ "attempt", PARAM_INT, "the attempt's" },
 	{ "offset", PARAM_INT, "where the bytes of the body begin in the log" },
-	{ "size", PARAM_INT, "instead of a body, by a worker that writes the file itself: how long it is now" },
+	{ "size", PARAM_INT,
+	  "instead of a body, by a worker that writes the file itself: how long it is now" },
 	{ NULL, 0, NULL },
 };
 static const struct route_param feed_artifact_params[] = {
@@ -76,9 +77,9 @@ const struct route routes[] = {
 	  "Renew all leases of the session. Attempts under `stale` are no longer this worker's and must be killed.",
 	  "{\"running\":[[7,1]],\"collecting\":[[8,1]]}",
 	  "{\"lease_ms\":20000,\"cancels\":[{\"job\":7,\"attempt\":1}],\"stale\":[[8,1]]}" },
-	{ "PUT", "/feed/artifact", ACCESS_WORKER, feed_artifact, BODY_BLOB, blob_sink_begin, feed_artifact_params,
-	  "Bring a file that an outcome will name. 201, or 200 if it is known.", "the bytes",
-	  "{\"sha256\":\"…\",\"size\":4096}" },
+	{ "PUT", "/feed/artifact", ACCESS_WORKER, feed_artifact, BODY_BLOB, blob_sink_begin,
+	  feed_artifact_params, "Bring a file that an outcome will name. 201, or 200 if it is known.",
+	  "the bytes", "{\"sha256\":\"…\",\"size\":4096}" },
 	{ "GET", "/feed/blob/{name}", ACCESS_WORKER, blob_get_route, 0, NULL, NULL,
 	  "An input or image, by its sha256.", NULL, "the bytes" },
 	{ "POST", "/feed/register", ACCESS_JOIN, feed_register, BODY_SMALL, NULL, NULL,
@@ -88,7 +89,8 @@ const struct route routes[] = {
 	  "\"arch\":\"amd64\",\"isolations\":[\"none\",\"chroot\"],\"tags\":[],\"slots\":2,\"pid\":1}",
 	  "{\"worker\":1,\"lease_ms\":20000,\"beat_ms\":5000,\"local\":{\"blobs\":\"…\",\"logs\":\"…\"}}" },
 	{ "POST", "/feed/leave", ACCESS_WORKER, feed_leave, BODY_SMALL, NULL, NULL,
-	  "The worker has killed its attempts and goes: they are released at once.", "{}", "{\"released\":0}" },
+	  "The worker has killed its attempts and goes: they are released at once.", "{}",
+	  "{\"released\":0}" },
 
 	{ "POST", "/v1/jobs", ACCESS_SUBMIT, submit_route, BODY_BATCH, NULL, NULL,
 	  "Submit a job: 201, or 200 and \"new\":false if a live job has its dedupe key. With Content-Type "
@@ -99,11 +101,13 @@ const struct route routes[] = {
 	{ "GET", "/v1/jobs/{id}", ACCESS_READ, jobs_show_route, 0, NULL, NULL,
 	  "One job with what it runs, its attempts, its events and its chain.", NULL, JOB_EXAMPLE },
 	{ "GET", "/v1/jobs/{id}/why", ACCESS_READ, why_route, 0, NULL, NULL,
-	  "Why it is in its state, as a chain of causes, and the smallest change that would move it on.", NULL,
+	  "Why it is in its state, as a chain of causes, and the smallest change that would move it on.",
+	  NULL,
 	  "{\"id\":7,\"state\":\"blocked\",\"summary\":\"waits for job 6\",\"causes\":[{\"text\":\"job 6 is running\","
 	  "\"job\":6}],\"next\":null}" },
 	{ "GET", "/v1/jobs/{id}/log", ACCESS_READ, log_route, 0, NULL, log_params,
-	  "The log, as it was written. The header Slipway-Attempt says of which attempt.", NULL, "the bytes" },
+	  "The log, as it was written. The header Slipway-Attempt says of which attempt.", NULL,
+	  "the bytes" },
 	{ "GET", "/v1/jobs/{id}/artifacts", ACCESS_READ, artifacts_list_route, 0, NULL, attempt_params,
 	  "The files an attempt produced.", NULL,
 	  "{\"artifacts\":[{\"name\":\"hello.deb\",\"sha256\":\"…\",\"size\":4096,\"attempt\":1}]}" },
@@ -115,8 +119,8 @@ const struct route routes[] = {
 	  "Failed and cancelled jobs wait again, for a new attempt.", ACT_BODY, ACT_ANSWER },
 	{ "POST", "/v1/jobs/rerun", ACCESS_SUBMIT, act_route, BODY_SMALL * 4, NULL, NULL,
 	  "A new job with the same body.", ACT_BODY, "{\"results\":[{\"id\":7,\"ok\":true,\"new\":12}]}" },
-	{ "POST", "/v1/jobs/suspend", ACCESS_SUBMIT, act_route, BODY_SMALL * 4, NULL, NULL, "Hold jobs back.", ACT_BODY,
-	  ACT_ANSWER },
+	{ "POST", "/v1/jobs/suspend", ACCESS_SUBMIT, act_route, BODY_SMALL * 4, NULL, NULL, "Hold jobs back.",
+	  ACT_BODY, ACT_ANSWER },
 	{ "POST", "/v1/jobs/resume", ACCESS_SUBMIT, act_route, BODY_SMALL * 4, NULL, NULL,
 	  "Suspended jobs go on to what they would be otherwise.", ACT_BODY, ACT_ANSWER },
 	{ "POST", "/v1/jobs/priority", ACCESS_SUBMIT, act_route, BODY_SMALL * 4, NULL, NULL,
@@ -125,9 +129,10 @@ const struct route routes[] = {
 	  "Answers when all of these jobs are final, or when the time is up.", NULL,
 	  "{\"jobs\":[{\"id\":7,\"state\":\"failed\",\"reason\":\"exit\",\"exit_code\":1,\"signal\":null,\"attempt\":1}],"
 	  "\"done\":true}" },
-	{ "GET", "/v1/blobs/{name}", ACCESS_READ, blob_get_route, 0, NULL, NULL, "A file by its sha256.", NULL,
-	  "the bytes" },
-	{ "HEAD", "/v1/blobs/{name}", ACCESS_READ, blob_get_route, 0, NULL, NULL, "Is it there?", NULL, NULL },
+	{ "GET", "/v1/blobs/{name}", ACCESS_READ, blob_get_route, 0, NULL, NULL, "A file by its sha256.",
+	  NULL, "the bytes" },
+	{ "HEAD", "/v1/blobs/{name}", ACCESS_READ, blob_get_route, 0, NULL, NULL, "Is it there?", NULL,
+	  NULL },
 	{ "PUT", "/v1/blobs/{name}", ACCESS_SUBMIT, blob_put_route, BODY_BLOB, blob_sink_begin, NULL,
 	  "Bring a file that jobs will name as an input. 201, or 200 if it is there.", "the bytes",
 	  "{\"sha256\":\"…\",\"size\":4096}" },
@@ -138,8 +143,8 @@ const struct route routes[] = {
 	{ "GET", "/v1/workers", ACCESS_READ, workers_list_route, 0, NULL, NULL, "All workers.", NULL,
 	  "{\"workers\":[{\"id\":1,\"name\":\"builder1\",\"state\":\"active\",\"online\":true,\"slots\":2,\"running\":0,…}]}" },
 	{ "POST", "/v1/workers/{name}", ACCESS_ADMIN, worker_state_route, BODY_SMALL, NULL, NULL,
-	  "active: gets work. draining: finishes what it has. disabled: gets none.", "{\"state\":\"draining\"}",
-	  "{\"name\":\"builder1\",\"state\":\"draining\"}" },
+	  "active: gets work. draining: finishes what it has. disabled: gets none.",
+	  "{\"state\":\"draining\"}", "{\"name\":\"builder1\",\"state\":\"draining\"}" },
 	{ "GET", "/v1/targets", ACCESS_READ, targets_list_route, 0, NULL, NULL, "All targets.", NULL,
 	  "{\"targets\":[{\"name\":\"bookworm-amd64\",\"suite\":\"bookworm\",\"arch\":\"amd64\",\"state\":\"ready\",…}]}" },
 	{ "GET", "/v1/targets/{name}", ACCESS_READ, target_show_route, 0, NULL, NULL, "One target.", NULL,

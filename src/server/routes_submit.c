@@ -244,7 +244,8 @@ static int act_run(struct ask *a, struct tx *tx, struct err *e)
 
 static int decode_act(struct ask *a, struct act *c, struct err *e)
 {
-	static const char *const plain[] = { "ids", NULL }, *const with_priority[] = { "ids", "priority", NULL };
+	static const char *const plain[] = { "ids", NULL }, *const with_priority[] = { "ids", "priority",
+										       NULL };
 	bool is_priority = c->action->run == run_priority;
 	int64_t priority = 0;
 	const json_t *ids, *body = ask_body(a, is_priority ? with_priority : plain, e);

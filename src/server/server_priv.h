@@ -38,7 +38,7 @@ struct session {
 	int64_t worker_id;
 	struct lease_call *call; /* the newest lease call, if it may park or is parked */
 	struct held *held;
-	int cancels; /* held attempts whose cancel it was not told yet */
+	int cancels;	   /* held attempts whose cancel it was not told yet */
 	int64_t heard_ms;  /* boot clock */
 	int64_t stored_ms; /* when a beat last went to the store */
 };
@@ -112,9 +112,9 @@ struct server {
 
 	pthread_mutex_t lock;
 	/* guarded: */
-	struct map sessions;  /* by the worker's name */
-	struct idmap held;    /* by job */
-	struct idmap subs;    /* first sub, by job */
+	struct map sessions;			  /* by the worker's name */
+	struct idmap held;			  /* by job */
+	struct idmap subs;			  /* first sub, by job */
 	struct lease_call *parked, **parked_tail; /* longest parked first */
 	struct alarm *alarms;
 	bool is_draining;
@@ -131,17 +131,18 @@ int64_t server_beat_ms(const struct server *s);
 void hub_init(struct server *s);
 void hub_release(struct server *s);
 void hub_watch(void *ctx, const struct store_change *changes, size_t n);
-void hub_sub_add(struct server *s, struct sub *sub);	/* takes the lock */
-void hub_sub_remove(struct server *s, struct sub *sub); /* takes the lock; once or more */
+void hub_sub_add(struct server *s, struct sub *sub);	  /* takes the lock */
+void hub_sub_remove(struct server *s, struct sub *sub);	  /* takes the lock; once or more */
 void hub_alarm_add(struct server *s, struct alarm *a);	  /* takes the lock */
 void hub_alarm_remove(struct server *s, struct alarm *a); /* takes the lock; once or more */
 /* (locked) NULL: not known here. */
 struct session *hub_session_find(struct server *s, const char *worker, const char *hex);
 /* (locked) Replaces an older session of the worker; its parked call is answered. NULL: out of memory. */
 struct session *hub_session_set(struct server *s, const char *worker, const char *hex, int64_t worker_id);
-void hub_session_remove(struct server *s, const char *worker); /* (locked) */
+void hub_session_remove(struct server *s, const char *worker);			  /* (locked) */
 int hub_held_add(struct server *s, struct session *session, const struct job *j); /* (locked) */
-bool hub_holds(struct server *s, const char *worker, const char *hex, int64_t job, int attempt); /* takes the lock */
+bool hub_holds(struct server *s, const char *worker, const char *hex, int64_t job,
+	       int attempt);				 /* takes the lock */
 void hub_park(struct server *s, struct lease_call *c);	 /* (locked) */
 void hub_unpark(struct server *s, struct lease_call *c); /* (locked) */
 /* Every parked call and alarm that is due, or all: it waits no longer. Gives when the next is due, 0 = none. */

@@ -86,8 +86,8 @@ static void fail_end(struct job_end *end, struct arena *a, const struct err *why
 	end->detail = arena_strdup(a, why->text);
 }
 
-static int submit_births(struct tx *tx, struct server *s, struct arena *a, const struct job *j, const struct kind_effects *fx,
-			 const char *actor, struct err *e)
+static int submit_births(struct tx *tx, struct server *s, struct arena *a, const struct job *j,
+			 const struct kind_effects *fx, const char *actor, struct err *e)
 {
 	struct job_new *news = arena_memdup(a, fx->births, fx->births_len * sizeof *news);
 	struct job_birth *births = arena_array(a, fx->births_len, sizeof *births);
@@ -114,8 +114,8 @@ static int record_target(struct tx *tx, const struct job *j, const struct kind_e
 }
 
 /* The kind's word. A kind that fails makes the attempt fail, not the call. */
-static int ask_kind(struct tx *tx, struct server *s, struct arena *a, const struct outcome *o, const char *actor,
-		    struct job_end *end, struct err *e)
+static int ask_kind(struct tx *tx, struct server *s, struct arena *a, const struct outcome *o,
+		    const char *actor, struct job_end *end, struct err *e)
 {
 	struct job_facts f = { .suite = "" };
 	struct payload p;
@@ -125,7 +125,9 @@ static int ask_kind(struct tx *tx, struct server *s, struct arena *a, const stru
 	const struct kind *k = kind_find(f.job.kind);
 	if (!k || !k->settle)
 		return 0;
-	struct kind_effects fx = { .outcome = o->outcome, .reason = o->reason, .step = o->step, .detail = o->detail };
+	struct kind_effects fx = {
+		.outcome = o->outcome, .reason = o->reason, .step = o->step, .detail = o->detail
+	};
 	if (payload_decode(f.job.payload, a, &p, &why)) {
 		fail_end(end, a, &why);
 		return 0;
@@ -164,8 +166,8 @@ static int refused(struct lease_result *r, struct err *e)
 	return 0;
 }
 
-int lease_settle(struct tx *tx, struct server *s, struct arena *a, const struct worker *w, struct lease_result *r,
-		 struct err *e)
+int lease_settle(struct tx *tx, struct server *s, struct arena *a, const struct worker *w,
+		 struct lease_result *r, struct err *e)
 {
 	const struct outcome *o = &r->outcome;
 	const struct kind *k = kind_find(kind_held(s, o->job, o->attempt));

@@ -59,13 +59,14 @@ static int last_event(struct why *y, const struct job *j, struct event *out, str
 
 static const char *lane_text(struct why *y, const struct lane *l)
 {
-	return arena_printf(y->arena, "kind %s, isolation %s%s%s%s%s", kind_name(l->kind), isolation_name(l->isolation),
-			    l->arch[0] ? ", architecture " : "", l->arch, l->tags[0] ? ", tags " : "", l->tags);
+	return arena_printf(y->arena, "kind %s, isolation %s%s%s%s%s", kind_name(l->kind),
+			    isolation_name(l->isolation), l->arch[0] ? ", architecture " : "", l->arch,
+			    l->tags[0] ? ", tags " : "", l->tags);
 }
 
 /* Nobody fits: who comes how close, and what would help. */
-static void explain_misfits(struct why *y, const struct job *j, const struct lane *l, const struct worker *workers,
-			    size_t n)
+static void explain_misfits(struct why *y, const struct job *j, const struct lane *l,
+			    const struct worker *workers, size_t n)
 {
 	y->summary = arena_printf(y->arena, "no worker takes jobs of this sort (%s)", lane_text(y, l));
 	y->next = arena_printf(y->arena, "start a worker that offers %s", lane_text(y, l));
@@ -81,8 +82,9 @@ static void explain_misfits(struct why *y, const struct job *j, const struct lan
 		if (has_simple || lane_match(l, &able) != LANE_FITS)
 			continue;
 		has_simple = true;
-		y->next = m == LANE_STATE ? arena_printf(y->arena, "slipway worker-state %s active", able.name)
-					  : arena_printf(y->arena, "start the worker %s again", able.name);
+		y->next = m == LANE_STATE
+				  ? arena_printf(y->arena, "slipway worker-state %s active", able.name)
+				  : arena_printf(y->arena, "start the worker %s again", able.name);
 	}
 }
 
@@ -103,19 +105,22 @@ static int explain_position(struct why *y, const struct job *j, int64_t slots, i
 	int ahead;
 	if (jobs_position(y->tx, j, WHY_POSITION_CAP, &ahead, e))
 		return -1;
-	const char *count = ahead >= WHY_POSITION_CAP ? arena_printf(y->arena, "more than %d jobs are", WHY_POSITION_CAP)
-			    : ahead == 1	      ? "1 job is"
-						      : arena_printf(y->arena, "%d jobs are", ahead);
+	const char *count = ahead >= WHY_POSITION_CAP
+				    ? arena_printf(y->arena, "more than %d jobs are", WHY_POSITION_CAP)
+			    : ahead == 1 ? "1 job is"
+					 : arena_printf(y->arena, "%d jobs are", ahead);
 	y->summary = ahead == 0 ? "it is next: it starts when a slot becomes free"
 				: arena_printf(y->arena, "it waits for its turn: %s ahead of it", count);
 	why_cause(y, 0,
-		  arena_printf(y->arena, "%" PRId64 " of %" PRId64 " slots that could run it are busy", running, slots));
+		  arena_printf(y->arena, "%" PRId64 " of %" PRId64 " slots that could run it are busy",
+			       running, slots));
 	int64_t ms = ahead < WHY_POSITION_CAP ? estimate_ms(y, ahead) : 0;
 	if (ms)
 		why_cause(y, 0,
 			  arena_printf(y->arena, "as fast as lately it would start about %s",
 				       at_time(y, tx_now_ms(y->tx) + ms)));
-	y->next = ahead ? arena_printf(y->arena, "slipway priority %" PRId64 " %d, or more slots", j->id, j->priority + 1)
+	y->next = ahead ? arena_printf(y->arena, "slipway priority %" PRId64 " %d, or more slots", j->id,
+				       j->priority + 1)
 			: "more slots";
 	return 0;
 }
@@ -159,20 +164,24 @@ static int follow_needs(struct why *y, const struct job *from, struct err *e)
 		for (size_t i = 0; i < n; i++) {
 			if (needs[i].state == STATE_SUCCEEDED)
 				continue;
-			bool is_worse = !worst || (state_is_final(needs[i].state) && !state_is_final(worst->state));
+			bool is_worse = !worst ||
+					(state_is_final(needs[i].state) && !state_is_final(worst->state));
 			worst = is_worse ? &needs[i] : worst;
 			if (open++ < 3)
 				why_cause(y, needs[i].id,
 					  arena_printf(y->arena, "%s needs %s, which %s %s", named(y, &at),
 						       named(y, &needs[i]),
 						       state_is_final(needs[i].state) ? "has" : "is",
-						       needs[i].state == STATE_CANCELLED ? "been cancelled"
-											 : state_name(needs[i].state)));
+						       needs[i].state == STATE_CANCELLED
+							       ? "been cancelled"
+							       : state_name(needs[i].state)));
 		}
 		if (!worst)
 			return 0;
 		at = *worst;
-		bool goes_on = at.state == STATE_BLOCKED || (at.state == STATE_FAILED && at.reason == REASON_NEEDS);
+		y->chain = arena_printf(y->arena, "%" PRId64 " %s", at.id, y->chain ? y->chain : "");
+		bool goes_on = at.state == STATE_BLOCKED ||
+			       (at.state == STATE_FAILED && at.reason == REASON_NEEDS);
 		if (!goes_on)
 			break;
 	}
@@ -181,21 +190,29 @@ static int follow_needs(struct why *y, const struct job *from, struct err *e)
 	return 0;
 }
 
-static int explain_blocked(struct why *y, const struct job *j, struct err *e)
+/* What is the matter with the last of the chain is what would move this one on. */
+static int explain_culprit(struct why *y, struct err *e)
 {
-	y->summary = j->needs_left == 1 ? "it waits for one job that it needs"
-					: arena_printf(y->arena, "it waits for %d jobs that it needs", j->needs_left);
-	if (follow_needs(y, j, e))
-		return -1;
 	if (!y->has_culprit)
 		return 0;
-	/* What is the matter with the last of the chain is what would move this one on. */
 	struct why deeper = { .server = y->server, .tx = y->tx, .arena = y->arena, .is_nested = true };
 	if (why_explain(&deeper, &y->culprit, e))
 		return -1;
 	why_cause(y, y->culprit.id, arena_printf(y->arena, "%s: %s", named(y, &y->culprit), deeper.summary));
+	for (size_t i = 0; i < deeper.causes_len; i++)
+		why_cause(y, y->culprit.id, deeper.causes[i].text);
 	y->next = deeper.next;
 	return 0;
+}
+
+static int explain_blocked(struct why *y, const struct job *j, struct err *e)
+{
+	y->summary = j->needs_left == 1
+			     ? "it waits for one job that it needs"
+			     : arena_printf(y->arena, "it waits for %d jobs that it needs", j->needs_left);
+	if (follow_needs(y, j, e))
+		return -1;
+	return explain_culprit(y, e);
 }
 
 /* --- the other live states --- */
@@ -213,8 +230,8 @@ static int explain_scheduled(struct why *y, const struct job *j, struct err *e)
 static int explain_running(struct why *y, const struct job *j, struct err *e)
 {
 	y->summary = arena_printf(y->arena, "%s on worker %s since %s (attempt %d)",
-				  j->state == STATE_COLLECTING ? "its files are being stored" : "it runs", j->worker,
-				  at_time(y, j->started_ms), j->attempt);
+				  j->state == STATE_COLLECTING ? "its files are being stored" : "it runs",
+				  j->worker, at_time(y, j->started_ms), j->attempt);
 	if (j->is_cancel_asked)
 		why_cause(y, 0, "it was asked to stop and has not ended yet");
 	if (j->progress && j->progress[0])
@@ -224,9 +241,10 @@ static int explain_running(struct why *y, const struct job *j, struct err *e)
 
 static int explain_depwait(struct why *y, const struct job *j, struct err *e)
 {
-	y->summary = arena_printf(y->arena, "a build dependency is not available in the target %s yet", j->target);
-	y->next = arena_printf(y->arena, "slipway target update %s, once it is: the job then goes on by itself",
-			       j->target);
+	y->summary = arena_printf(y->arena, "a build dependency is not available in the target %s yet",
+				  j->target);
+	y->next = arena_printf(
+		y->arena, "slipway target update %s, once it is: the job then goes on by itself", j->target);
 	return why_attempt(y, j, e);
 }
 
@@ -248,7 +266,8 @@ static int explain_succeeded(struct why *y, const struct job *j, struct err *e)
 	size_t n;
 	if (artifacts_list(y->tx, j->id, 0, y->arena, &files, &n, e))
 		return -1;
-	y->summary = arena_printf(y->arena, "it succeeded on worker %s at %s", j->worker, at_time(y, j->finished_ms));
+	y->summary = arena_printf(y->arena, "it succeeded on worker %s at %s", j->worker,
+				  at_time(y, j->finished_ms));
 	for (size_t i = 0; i < n && i < WHY_NEEDS_MAX; i++)
 		why_cause(y, 0,
 			  arena_printf(y->arena, "it produced %s (%" PRId64 " bytes)", files[i].name,
@@ -270,7 +289,7 @@ static int explain_cancelled(struct why *y, const struct job *j, struct err *e)
 
 static const char *failed_next(struct why *y, const struct job *j)
 {
-	const char *limit = j->reason == REASON_TIMEOUT ? "a longer --timeout"
+	const char *limit = j->reason == REASON_TIMEOUT	  ? "a longer --timeout"
 			    : j->reason == REASON_SILENCE ? "a longer --silence"
 			    : j->reason == REASON_MEMORY  ? "a higher --limit memory"
 			    : j->reason == REASON_DISK	  ? "a higher --limit disk"
@@ -286,11 +305,10 @@ static int explain_failed(struct why *y, const struct job *j, struct err *e)
 {
 	if (j->reason == REASON_NEEDS) {
 		y->summary = "a job that it needs did not succeed";
-		if (follow_needs(y, j, e))
+		if (follow_needs(y, j, e) || explain_culprit(y, e))
 			return -1;
-		y->next = arena_printf(y->arena, "slipway retry %" PRId64 " %" PRId64,
-				       y->has_culprit ? y->culprit.id : j->id, j->id);
-		return y->has_culprit && y->culprit.attempt > 0 ? why_attempt(y, &y->culprit, e) : 0;
+		y->next = arena_printf(y->arena, "slipway retry %s%" PRId64, y->chain ? y->chain : "", j->id);
+		return 0;
 	}
 	const char *meaning = reason_meaning(j->reason);
 	y->summary = arena_printf(y->arena, "it failed: %s", meaning ? meaning : "no reason was given");
@@ -302,7 +320,8 @@ static int explain_failed(struct why *y, const struct job *j, struct err *e)
 	if (j->failures > 1)
 		why_cause(y, 0, arena_printf(y->arena, "it failed %d times", j->failures));
 	if (j->losses > 0)
-		why_cause(y, 0, arena_printf(y->arena, "%d of its workers vanished while they ran it", j->losses));
+		why_cause(y, 0,
+			  arena_printf(y->arena, "%d of its workers vanished while they ran it", j->losses));
 	y->next = failed_next(y, j);
 	return j->attempt > 0 ? why_attempt(y, j, e) : 0;
 }
@@ -311,7 +330,7 @@ static int explain_failed(struct why *y, const struct job *j, struct err *e)
 
 int why_explain(struct why *y, const struct job *j, struct err *e)
 {
-	static int (*const by_state[])(struct why *y, const struct job *j, struct err *e) = {
+	static int (*const by_state[])(struct why * y, const struct job *j, struct err *e) = {
 		[STATE_BLOCKED] = explain_blocked,     [STATE_SCHEDULED] = explain_scheduled,
 		[STATE_WAITING] = explain_waiting,     [STATE_RUNNING] = explain_running,
 		[STATE_COLLECTING] = explain_running,  [STATE_DEPWAIT] = explain_depwait,

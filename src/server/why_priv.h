@@ -23,6 +23,7 @@ struct why {
 	/* at the end of a chain of needs */
 	struct job culprit;
 	bool has_culprit;
+	const char *chain; /* numbers from there to here, each followed by a space; NULL = none */
 	/* a log file whose last lines are to be told; 0 = none */
 	int64_t log_job, log_size;
 	int log_attempt;
