@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set
+#undef err_sys
+#undef err_wrap
+
 static const struct err_info infos[] = {
 	{ ERR_NONE, "none", 200, 0, false },
 	{ ERR_USAGE, "usage", 400, 2, false },

@@ -55,6 +55,16 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...) __attribute
 int err_sys(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Put what the caller was doing in front: "start job 7: open /x: No such file or directory". Gives -1. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* All three give -1 in a form that compilers and checkers see, so that they know which way a caller goes. */
+static inline int err_minus_one(int same)
+{
+	(void)same;
+	return -1;
+}
+#define err_set(...) err_minus_one(err_set(__VA_ARGS__))
+#define err_sys(...) err_minus_one(err_sys(__VA_ARGS__))
+#define err_wrap(...) err_minus_one(err_wrap(__VA_ARGS__))
+
 void err_clear(struct err *e);
 /* Never NULL: an unknown code gives the row of ERR_INTERNAL. */
 const struct err_info *err_info_get(enum err_code code);
