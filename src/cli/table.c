@@ -63,7 +63,7 @@ static void measure(const struct table *t, bool has_titles, size_t *widths)
 {
 	for (size_t c = 0; c < t->columns_len; c++)
 		widths[c] = has_titles ? term_columns(t->columns[c].title, strlen(t->columns[c].title)) : 0;
-	for (size_t i = 0; i < t->cells_len; i++) {
+	for (size_t i = 0; t->columns_len && i < t->cells_len; i++) {
 		size_t w = term_columns(t->cells[i], strlen(t->cells[i]));
 		if (w > widths[i % t->columns_len])
 			widths[i % t->columns_len] = w;

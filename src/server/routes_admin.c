@@ -137,7 +137,7 @@ void worker_state_route(struct ask *a)
 {
 	static const char *const fields[] = { "state", NULL };
 	struct err e = ERR_INIT;
-	const char *state;
+	const char *state = "";
 	const json_t *body = ask_body(a, fields, &e);
 	if (body && json_get_str(body, "state", "", &state, &e) == 0 && worker_state_parse(state) < 0)
 		err_set(&e, ERR_INVALID, "state must be active, draining or disabled");
