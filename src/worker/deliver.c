@@ -18,6 +18,7 @@ enum { CHUNK_BYTES = 1 << 20, TRIES_MAX = 6, CALL_TIMEOUT_MS = 60000 };
 
 /* Outlives its attempt: a call that has been sent is not worth breaking a connection for. */
 struct log_call {
+	struct log_call *prev, *next;
 	struct worker_loop *worker;
 	int64_t job;
 	int attempt;
@@ -25,6 +26,37 @@ struct log_call {
 };
 
 static void deliver_next(struct held *h);
+
+static struct log_call *log_call_new(const struct held *h)
+{
+	struct worker_loop *w = h->worker;
+	struct log_call *call = calloc(1, sizeof(*call));
+
+	if (!call)
+		return NULL;
+	*call = (struct log_call){ .worker = w, .job = h->spec.job, .attempt = h->spec.attempt, .next = w->log_calls };
+	if (w->log_calls)
+		w->log_calls->prev = call;
+	w->log_calls = call;
+	return call;
+}
+
+static void log_call_free(struct log_call *call)
+{
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		call->worker->log_calls = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	free(call);
+}
+
+void deliver_release(struct worker_loop *w)
+{
+	while (w->log_calls)
+		log_call_free(w->log_calls);
+}
 
 static char *log_path(const struct held *h)
 {
@@ -82,7 +114,7 @@ static void on_log_told(void *ctx, struct client_reply *r, const struct err *e)
 	struct log_call call = *(struct log_call *)ctx;
 	struct held *h = held_find(call.worker, call.job, call.attempt);
 
-	free(ctx);
+	log_call_free(ctx);
 	if (!h)
 		return;
 	h->is_log_busy = false;
@@ -166,15 +198,14 @@ void deliver_log(struct held *h)
 		worker_wake_at(h->worker, h->retry_ms);
 		return;
 	}
-	call = calloc(1, sizeof(*call));
+	call = log_call_new(h);
 	if (!call)
 		return;
-	*call = (struct log_call){ .worker = h->worker, .job = h->spec.job, .attempt = h->spec.attempt };
 	if (send_log(h, call, &e) == 0) {
 		h->is_log_busy = true;
 		return;
 	}
-	free(call);
+	log_call_free(call);
 	if (h->stage == HELD_DELIVERING) {
 		give_up(h, REASON_INTERNAL, &e);
 		return;

@@ -235,7 +235,7 @@ static bool may_gather(const struct worker_loop *w, int64_t now)
 {
 	const struct held_list *done = &w->held[HELD_DONE];
 
-	return !w->is_stopping && !w->is_uncertain && done->count < GATHER_MAX &&
+	return !w->is_stopping && done->count < GATHER_MAX &&
 	       w->held[HELD_QUEUED].count >= GATHER_STOCK && now - done->first->since_ms < GATHER_MS;
 }
 
@@ -259,8 +259,6 @@ static bool wait_is_due(struct worker_loop *w, int64_t now)
 
 	if (w->is_stopping)
 		return false;
-	if (w->is_uncertain)
-		return true;
 	if (w->held[HELD_RUNNING].count)
 		from += want(w) ? SETTLE_MS : SETTLE_FULL_MS;
 	if (now >= from)
@@ -281,11 +279,13 @@ void lease_turn(struct worker_loop *w)
 		worker_wake_at(w, w->lease_after_ms);
 		return;
 	}
-	/* What is named as held must be all that is held: no other answer may be on its way. */
-	if (w->is_uncertain)
+	if (w->is_uncertain) {
+		/* What is named as held must be all that is held: no other answer may be on its way. */
 		lease_cancel_all(w);
-	if (report_is_due(w, now))
 		send(w, &w->report, 0);
-	else if (!w->waiting.job && wait_is_due(w, now))
-		send(w, &w->waiting, w->is_uncertain ? 0 : wait_ms);
+	} else if (report_is_due(w, now)) {
+		send(w, &w->report, 0);
+	} else if (!w->waiting.job && wait_is_due(w, now)) {
+		send(w, &w->waiting, wait_ms);
+	}
 }

@@ -269,6 +269,7 @@ static void release(struct worker_loop *w)
 			held_free(w->held[stage].first);
 	fetch_release(w);
 	client_free(w->client);
+	deliver_release(w);
 	if (w->signal_fd >= 0)
 		close(w->signal_fd);
 	free(w->blob_dir);

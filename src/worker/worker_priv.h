@@ -145,6 +145,9 @@ struct worker_loop {
 	/* fetch.c */
 	struct fetch *fetches;
 
+	/* deliver.c */
+	struct log_call *log_calls;
+
 	/* Stopping. */
 	bool is_stopping, is_leaving, is_gone;
 	int64_t stop_until_ms;
@@ -191,6 +194,8 @@ void fetch_forget(struct held *h);
 /* The attempt is over (h->outcome is set): deliver what is to be delivered, then report. */
 void deliver_begin(struct held *h);
 void deliver_turn(struct worker_loop *w);
+/* After the client has gone. */
+void deliver_release(struct worker_loop *w);
 /* The log has grown. */
 void deliver_log(struct held *h);
 

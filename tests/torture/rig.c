@@ -135,6 +135,29 @@ void rig_make(struct rig *r)
 	snprintf(r->ledger, sizeof(r->ledger), "%s/ledger", r->dir);
 }
 
+/* When the test breaks off nothing of it may go on. */
+static pid_t spawned[64];
+
+static void kill_spawned(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(spawned); i++)
+		if (spawned[i])
+			kill(spawned[i], SIGKILL);
+}
+
+static void note_spawned(pid_t pid, bool is_there)
+{
+	static bool is_set;
+
+	if (!is_set)
+		is_set = atexit(kill_spawned) == 0;
+	for (size_t i = 0; i < ARRAY_LEN(spawned); i++)
+		if (spawned[i] == (is_there ? 0 : pid)) {
+			spawned[i] = is_there ? pid : 0;
+			return;
+		}
+}
+
 static pid_t spawn(struct rig *r, const char *const *argv, int out)
 {
 	const char *bin = getenv("SLIPWAY_BIN");
@@ -157,6 +180,7 @@ static pid_t spawn(struct rig *r, const char *const *argv, int out)
 		posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
 	if (posix_spawn(&pid, bin, &files, NULL, plain, environ) != 0)
 		tap_die("cannot start %s", bin);
+	note_spawned(pid, true);
 	posix_spawn_file_actions_destroy(&files);
 	return pid;
 }
@@ -199,7 +223,15 @@ void rig_kill(struct rig *r)
 		return;
 	kill(r->serve, SIGKILL);
 	waitpid(r->serve, NULL, 0);
+	note_spawned(r->serve, false);
 	r->serve = 0;
+}
+
+void rig_stop_worker(pid_t pid)
+{
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	note_spawned(pid, false);
 }
 
 pid_t child_of(pid_t parent, int i)
@@ -232,6 +264,7 @@ int rig_stop(struct rig *r)
 		}
 		pause_ms(5);
 	}
+	note_spawned(r->serve, false);
 	r->serve = 0;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

@@ -42,6 +42,7 @@ void rig_make(struct rig *r);
 void rig_start(struct rig *r, const char *const *options);
 /* Another worker of that server; its pid. */
 pid_t rig_start_worker(struct rig *r, const char *name, int slots);
+void rig_stop_worker(pid_t pid);
 void rig_kill(struct rig *r);
 /* The i-th child of a process, 0 = there is none. */
 pid_t child_of(pid_t parent, int i);

@@ -151,8 +151,7 @@ static void test_stopped(struct client *c, int64_t rounds)
 	for (int64_t i = 0; i < rounds; i++)
 		good += stop_round(c, watch);
 	close(watch);
-	kill(second, SIGTERM);
-	waitpid(second, NULL, 0);
+	rig_stop_worker(second);
 	ledger_read(&l, &rig);
 	tap_ok(good == rounds, "a stopped worker's job is done by another, %" PRId64 " of %" PRId64 " times", good, rounds);
 	tap_ok(l.overlapping == 0 && l.twice == 0 && l.odd == 0, "what it ran was dead by then");

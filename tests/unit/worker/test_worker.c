@@ -374,6 +374,10 @@ static void test_uncertain_call_names_what_is_held(void **state)
 	assert_int_equal(length(json, "holding"), 2);
 	/* The result goes again. */
 	assert_int_equal(length(json, "results"), 1);
+	/* Until the answer is there nothing else is asked, whatever happens meanwhile. */
+	struct fake_request early;
+	fake_run_log(2, 1, 5000);
+	assert_false(fake_comes(&server, "/feed/lease", 30, &early));
 	confirm(&r, json);
 	json_decref(json);
 	r = fake_take(&server, "/feed/lease");
