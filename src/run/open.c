@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@
 #include "base/hash.h"
 #include "run/run_priv.h"
 
-enum { LOCK_WAIT_MS = 15000, HELLO_WAIT_MS = 10000, LOG_DELAY_MS = 100 };
+enum { LOCK_WAIT_MS = 10000, HELLO_WAIT_MS = 10000, LOG_DELAY_MS = 100 };
 
 static spawner_task_fn *const tasks[TASKS] = {
 	[TASK_INPUTS] = inputs_task,
@@ -150,6 +151,16 @@ void run_close_fds(struct run *r)
 			close(fds[i]);
 }
 
+/* An attempt may bring thousands of files, each with a descriptor. The spawners, and so the jobs, keep what was. */
+static void raise_files(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int open_all(struct run *r, struct err *e)
 {
 	const struct run_options *o = &r->options;
@@ -173,6 +184,7 @@ static int open_all(struct run *r, struct err *e)
 	if (open_spawner(r, false, &r->native, e) < 0)
 		return -1;
 	open_chroot(r);
+	raise_files();
 	return 0;
 }
 

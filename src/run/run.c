@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@
 #include "run/open_priv.h"
 #include "run/run_priv.h"
 
-enum { EVENTS_AT_ONCE = 64, LOG_DELAY_MS = 100 };
+enum { EVENTS_AT_ONCE = 64 };
 
 int run_watch(struct run *r, int fd, enum run_source source, int slot, struct err *e)
 {

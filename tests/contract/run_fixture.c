@@ -150,7 +150,10 @@ void rx_release(struct rx *fx)
 	buf_release(&fx->log);
 	drop_artifacts(fx);
 	free(fx->result);
-	assert_int_equal(fd_remove_tree(AT_FDCWD, fx->dir, &fx->err), 0);
+	int failed = fd_remove_tree(AT_FDCWD, fx->dir, &fx->err);
+	/* The folder of chroots belongs to mapped ids, which an ordinary user can only hand over, not take back. */
+	if (geteuid() == 0)
+		assert_int_equal(failed, 0);
 }
 
 struct spec rx_spec(struct rx *fx, const char *script)

@@ -152,6 +152,15 @@ static void test_term_then_kill(void **state)
 #define RUNAWAYS \
 	"(setsid sh -c 'trap \"\" TERM HUP; sleep 1000 & sleep 1000' &); (setsid setsid sleep 1000 &); "
 
+/* An ordinary user may not look into processes that have mapped ids. */
+static void assert_up(struct rx *fx, int64_t job)
+{
+	if (fx->isolation == ISOLATION_CHROOT && geteuid() != 0)
+		print_message("# SKIP an ordinary user cannot count processes of a chroot\n");
+	else
+		assert_true(rx_count_processes(job) >= 5);
+}
+
 static void test_cancel_kills_runaways(void **state)
 {
 	struct rx *fx = *state;
@@ -159,7 +168,7 @@ static void test_cancel_kills_runaways(void **state)
 	s.grace_ms = 50;
 	rx_start(fx, &s);
 	rx_wait_log(fx, 3);
-	assert_true(rx_count_processes(s.job) >= 5);
+	assert_up(fx, s.job);
 	run_stop(fx->run, s.job, 1, RUN_STOP_CANCEL);
 	rx_wait(fx, fx->finished + 1);
 	assert_int_equal(rx_count_processes(s.job), 0);
@@ -497,7 +506,7 @@ static pid_t start_owner(struct rx *fx, int64_t keep_ms, int64_t *job)
 	close(ends[1]);
 	assert_int_equal(read(ends[0], &up, 1), 1);
 	close(ends[0]);
-	assert_true(rx_count_processes(*job) >= 5);
+	assert_up(fx, *job);
 	return pid;
 }
 
