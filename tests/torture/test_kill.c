@@ -1,7 +1,8 @@
 /* Kill -9 at random moments: the server, its worker, both, or a spawner, again and again, while jobs are submitted all the
  * time. Afterwards every job whose number was given out has ended, none was lost, and none had two effects.
  *
- * SLIPWAY_KILLS says how often (1000; fewer under sanitizers), SLIPWAY_SEED repeats a run's decisions. */
+ * SLIPWAY_KILLS says how often; without it 1000 times (fewer under sanitizers), but on a slow machine not longer than
+ * five minutes. SLIPWAY_SEED repeats a run's decisions. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -31,6 +32,7 @@ enum {
 	OPEN_MAX = 18,	     /* jobs submitted and not known to have ended */
 	PAUSE_MAX_MS = 100,  /* between two kills */
 	PROGRESS_MS = 5000,  /* most kills wait for a job to do something first, but not longer */
+	KILLING_MS = 300000, /* unless somebody said how often */
 	SETTLE_MS = 120000,  /* for what is left to end, after the last kill */
 	LOG_BYTES = 6000,
 };
@@ -262,16 +264,18 @@ static int watch_ledger(void)
 	return watch;
 }
 
-static void torture(int64_t kills)
+static void torture(void)
 {
 	struct tally t = { 0 };
+	int64_t asked = setting("SLIPWAY_KILLS", 0), kills = asked ? asked : KILLS;
 	int watch = watch_ledger();
 	int64_t before = clock_boot_ms();
 	pthread_t thread;
 
 	start_server();
 	pthread_create(&thread, NULL, submitter, NULL);
-	while (t.servers + t.workers + t.spawners < kills) {
+	while (t.servers + t.workers + t.spawners < kills &&
+	       (asked || clock_boot_ms() - before < KILLING_MS)) {
 		wait_for_progress(watch);
 		kill_once(&t);
 	}
@@ -402,7 +406,7 @@ int main(void)
 	tap_plan(9);
 	chance_seed();
 	rig_make(&rig);
-	torture(setting("SLIPWAY_KILLS", KILLS));
+	torture();
 	c = rig_client(&rig);
 	settle(c);
 	ledger_read(&l, &rig);
