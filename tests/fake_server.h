@@ -206,8 +206,8 @@ FAKE_UNUSED static bool fake_comes(struct fake_server *s, const char *path, int 
 }
 
 /* `extra`: more header lines, each with its line end; may be "". */
-FAKE_UNUSED static void fake_answer_with(struct fake_request *r, int status, const char *extra, const void *body,
-					 size_t len)
+FAKE_UNUSED static void fake_answer_with(struct fake_request *r, int status, const char *extra,
+					 const void *body, size_t len)
 {
 	struct buf out = BUF_INIT;
 	struct fake_connection *c = r->connection;

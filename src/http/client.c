@@ -91,10 +91,11 @@ int client_open(struct client **out, const char *server, struct err *e)
 	else if (strncmp(server, "unix:", 5) == 0)
 		rc = open_unix(c, server + 5, e);
 	else if (strncmp(server, "https://", 8) == 0)
-		rc = err_set(e, ERR_UNSUPPORTED, "server address %s: https is not available yet in this version",
-			     server);
+		rc = err_set(e, ERR_UNSUPPORTED,
+			     "server address %s: https is not available yet in this version", server);
 	else
-		rc = err_set(e, ERR_USAGE, "server address \"%s\" is not of the form unix:PATH or https://HOST", server);
+		rc = err_set(e, ERR_USAGE,
+			     "server address \"%s\" is not of the form unix:PATH or https://HOST", server);
 	if (rc < 0) {
 		client_free(c);
 		return -1;
@@ -244,7 +245,8 @@ static struct curl_slist *list_get(struct client *c, const struct client_request
 		return c->retired[c->retired_len++] = list;
 	}
 	if (q->file)
-		return c->bytes_list ? c->bytes_list : (c->bytes_list = list_make(c, "application/octet-stream"));
+		return c->bytes_list ? c->bytes_list
+				     : (c->bytes_list = list_make(c, "application/octet-stream"));
 	if (q->body)
 		return c->json_list ? c->json_list : (c->json_list = list_make(c, "application/json"));
 	return c->bare_list ? c->bare_list : (c->bare_list = list_make(c, NULL));
@@ -374,8 +376,8 @@ static void set_body(struct transfer *t, const struct client_request *q)
 		curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, q->method);
 }
 
-int transfer_begin(struct transfer *t, struct client *c, const struct client_request *q, struct client_reply *r,
-		   struct err *e)
+int transfer_begin(struct transfer *t, struct client *c, const struct client_request *q,
+		   struct client_reply *r, struct err *e)
 {
 	struct curl_slist *list = list_get(c, q);
 	struct buf url = BUF_INIT;
@@ -421,15 +423,15 @@ static int broken(const struct transfer *t, CURLcode rc, struct err *e)
 
 	if (rc == CURLE_COULDNT_CONNECT) {
 		curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &sys);
-		err_set(e, ERR_UNREACHABLE, "no server answers at %s%s%s — start one with: slipway serve", server,
-			sys ? ": " : "", sys ? strerrordesc_np((int)sys) : "");
+		err_set(e, ERR_UNREACHABLE, "no server answers at %s%s%s — start one with: slipway serve",
+			server, sys ? ": " : "", sys ? strerrordesc_np((int)sys) : "");
 	} else if (rc == CURLE_OPERATION_TIMEDOUT) {
 		err_set(e, ERR_UNREACHABLE, "the server at %s did not answer in time", server);
 	} else if (rc == CURLE_OUT_OF_MEMORY) {
 		err_set(e, ERR_NOMEM, "out of memory");
 	} else {
-		err_set(e, ERR_UNREACHABLE, "the server at %s went away before it had answered (%s)%s", server,
-			curl_easy_strerror(rc),
+		err_set(e, ERR_UNREACHABLE, "the server at %s went away before it had answered (%s)%s",
+			server, curl_easy_strerror(rc),
 			t->is_repeatable ? "" : "; whether it did what was asked is not known");
 	}
 	if (e)
@@ -478,8 +480,8 @@ int client_do(struct client *c, const struct client_request *q, struct client_re
 	return transfer_end(&c->blocking, curl_easy_perform(c->blocking.easy), e);
 }
 
-int client_call(struct client *c, const char *method, const char *path, const char *json, struct client_reply *r,
-		struct err *e)
+int client_call(struct client *c, const char *method, const char *path, const char *json,
+		struct client_reply *r, struct err *e)
 {
 	const struct client_request q = {
 		.method = method,

@@ -27,12 +27,12 @@ struct err;
 
 /* What came back. Zero it or use CLIENT_REPLY_INIT; a reply may be used again for the next call. */
 struct client_reply {
-	int status;	   /* 0: no answer came */
-	struct buf body;   /* empty if the request has a sink and the status is below 400 */
+	int status;	    /* 0: no answer came */
+	struct buf body;    /* empty if the request has a sink and the status is below 400 */
 	struct buf headers; /* as they came, a line each */
 };
-#define CLIENT_REPLY_INIT                                    \
-	{                                                    \
+#define CLIENT_REPLY_INIT                                          \
+	{                                                          \
 		.status = 0, .body = BUF_INIT, .headers = BUF_INIT \
 	}
 #define CLEAN_REPLY __attribute__((cleanup(client_reply_release)))
@@ -73,8 +73,8 @@ void client_free(struct client *c);
 int client_set_header(struct client *c, const char *name, const char *value, struct err *e);
 
 /* The common blocking call: `json` is the body or NULL; no time limit. */
-int client_call(struct client *c, const char *method, const char *path, const char *json, struct client_reply *r,
-		struct err *e);
+int client_call(struct client *c, const char *method, const char *path, const char *json,
+		struct client_reply *r, struct err *e);
 int client_do(struct client *c, const struct client_request *q, struct client_reply *r, struct err *e);
 
 /* `e` is NULL when it went well. `r` is the callee's for the time of the call. New calls may be started from here. */

@@ -21,7 +21,7 @@ struct transfer {
 	bool has_file;
 	bool is_repeatable; /* libcurl may send it again by itself when a kept connection turns out to be closed */
 	int sent;	    /* how often it was put on a connection */
-	int64_t file_at;    /* next byte to send */
+	int64_t file_at; /* next byte to send */
 	struct client_reply *reply;
 	struct err err; /* what a callback met */
 };
@@ -44,8 +44,8 @@ struct client {
 };
 
 /* Make t->easy ready for `q`; the reply is emptied. */
-int transfer_begin(struct transfer *t, struct client *c, const struct client_request *q, struct client_reply *r,
-		   struct err *e);
+int transfer_begin(struct transfer *t, struct client *c, const struct client_request *q,
+		   struct client_reply *r, struct err *e);
 /* What libcurl's verdict and the answer's status come to. */
 int transfer_end(struct transfer *t, CURLcode rc, struct err *e);
 void client_multi_release(struct client *c);

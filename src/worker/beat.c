@@ -72,7 +72,8 @@ void beat_turn(struct worker_loop *w)
 	if (!w->is_registered || w->is_beating || !held_count(w))
 		return;
 	/* What came with the answer to a call that had waited long is renewed early. */
-	if (w->keep_until_ms - now < w->lease_ms / 3 && w->beat_due_ms > now && w->beat_sent_ms + w->beat_ms / 4 < now)
+	if (w->keep_until_ms - now < w->lease_ms / 3 && w->beat_due_ms > now &&
+	    w->beat_sent_ms + w->beat_ms / 4 < now)
 		w->beat_due_ms = now;
 	if (now < w->beat_due_ms) {
 		worker_wake_at(w, w->beat_due_ms);

@@ -34,7 +34,9 @@ static struct log_call *log_call_new(const struct held *h)
 
 	if (!call)
 		return NULL;
-	*call = (struct log_call){ .worker = w, .job = h->spec.job, .attempt = h->spec.attempt, .next = w->log_calls };
+	*call = (struct log_call){
+		.worker = w, .job = h->spec.job, .attempt = h->spec.attempt, .next = w->log_calls
+	};
 	if (w->log_calls)
 		w->log_calls->prev = call;
 	w->log_calls = call;
@@ -98,7 +100,8 @@ static void resume_log(struct held *h, const struct client_reply *r, const struc
 	CLEAN_JSON json_t *json = json_parse("answer", r->body.data, r->body.len, NULL);
 	const json_t *size = json_object_get(json, "size");
 
-	if (json_is_integer(size) && json_integer_value(size) >= 0 && json_integer_value(size) <= h->log_size) {
+	if (json_is_integer(size) && json_integer_value(size) >= 0 &&
+	    json_integer_value(size) <= h->log_size) {
 		h->log_told = json_integer_value(size);
 		h->tries++;
 		return;
@@ -242,7 +245,8 @@ static void put_artifact(struct held *h)
 	struct err e = ERR_INIT;
 	struct client_request q = { .method = "PUT", .file = &file };
 
-	buf_addf(&path, "/feed/artifact?job=%" PRId64 "&attempt=%d&sha256=%s", h->spec.job, h->spec.attempt, a->sha256);
+	buf_addf(&path, "/feed/artifact?job=%" PRId64 "&attempt=%d&sha256=%s", h->spec.job, h->spec.attempt,
+		 a->sha256);
 	q.path = path.data;
 	if (client_start(h->worker->client, &q, on_stored, h, &h->put, &e) < 0)
 		give_up(h, REASON_COLLECT, &e);

@@ -224,9 +224,11 @@ void held_walk(struct worker_loop *w, const json_t *array, held_each *fn)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach(array, i, item) {
-		const json_t *job = json_is_array(item) ? json_array_get(item, 0) : json_object_get(item, "job");
-		const json_t *n = json_is_array(item) ? json_array_get(item, 1) : json_object_get(item, "attempt");
+	json_array_foreach (array, i, item) {
+		const json_t *job = json_is_array(item) ? json_array_get(item, 0)
+							: json_object_get(item, "job");
+		const json_t *n = json_is_array(item) ? json_array_get(item, 1)
+						      : json_object_get(item, "attempt");
 
 		if (json_is_integer(job) && json_is_integer(n))
 			fn(w, json_integer_value(job), (int)json_integer_value(n));

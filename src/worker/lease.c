@@ -13,7 +13,7 @@
 
 enum {
 	WAIT_MAX_MS = 30000,
-	TIMEOUT_MS = 30000,   /* of a call that is to be answered at once; beyond the wait for one that waits */
+	TIMEOUT_MS = 30000, /* of a call that is to be answered at once; beyond the wait for one that waits */
 	SHORT_RUN_US = 50000, /* attempts shorter than this are fetched ahead */
 	AHEAD_US = 40000,     /* as many as run in this time … */
 	AHEAD_MAX = 64,	      /* … but not more */
@@ -40,7 +40,8 @@ static unsigned ahead(const struct worker_loop *w)
 	int64_t mean = w->mean_run_us < 100 ? 100 : w->mean_run_us;
 	int64_t n = AHEAD_US * w->options->slots / mean;
 
-	if (mean > SHORT_RUN_US || (oldest && (clock_boot_ns() - oldest->started_ns) / 1000 > 4 * SHORT_RUN_US))
+	if (mean > SHORT_RUN_US ||
+	    (oldest && (clock_boot_ns() - oldest->started_ns) / 1000 > 4 * SHORT_RUN_US))
 		return 0;
 	return n > AHEAD_MAX ? AHEAD_MAX : (unsigned)n;
 }
@@ -82,7 +83,7 @@ static void take_results(struct worker_loop *w, const json_t *results)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach(results, i, item) {
+	json_array_foreach (results, i, item) {
 		int64_t job = json_integer_value(json_object_get(item, "job"));
 		int attempt = (int)json_integer_value(json_object_get(item, "attempt"));
 		struct held *h = w->held[HELD_SENT].first;
@@ -92,8 +93,8 @@ static void take_results(struct worker_loop *w, const json_t *results)
 		if (!h)
 			continue;
 		if (!json_is_true(json_object_get(item, "ok")))
-			log_line(LOG_LEVEL_INFO, "the result of job %lld, attempt %d came too late", (long long)job,
-				 attempt);
+			log_line(LOG_LEVEL_INFO, "the result of job %lld, attempt %d came too late",
+				 (long long)job, attempt);
 		held_free(h);
 	}
 	/* One the server did not mention is sent again. */
@@ -127,7 +128,7 @@ static void take_specs(struct worker_loop *w, const json_t *specs)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach(specs, i, item) {
+	json_array_foreach (specs, i, item) {
 		struct err e = ERR_INIT;
 
 		if (take_spec(w, item, &e) < 0) {
@@ -235,8 +236,8 @@ static bool may_gather(const struct worker_loop *w, int64_t now)
 {
 	const struct held_list *done = &w->held[HELD_DONE];
 
-	return !w->is_stopping && done->count < GATHER_MAX &&
-	       w->held[HELD_QUEUED].count >= GATHER_STOCK && now - done->first->since_ms < GATHER_MS;
+	return !w->is_stopping && done->count < GATHER_MAX && w->held[HELD_QUEUED].count >= GATHER_STOCK &&
+	       now - done->first->since_ms < GATHER_MS;
 }
 
 /* With results, or without to replace a waiting call that offers too little. */

@@ -44,7 +44,8 @@ static void drop_stages(struct worker_loop *w, enum held_stage to)
 
 bool session_check_deadline(struct worker_loop *w)
 {
-	unsigned live = w->held[HELD_QUEUED].count + w->held[HELD_RUNNING].count + w->held[HELD_DELIVERING].count;
+	unsigned live = w->held[HELD_QUEUED].count + w->held[HELD_RUNNING].count +
+			w->held[HELD_DELIVERING].count;
 
 	if (!w->kept_until_ms)
 		return false;
@@ -54,7 +55,8 @@ bool session_check_deadline(struct worker_loop *w)
 		return false;
 	}
 	if (live) {
-		log_line(LOG_LEVEL_WARN, "the lease could not be renewed in time: %u attempts are given up", live);
+		log_line(LOG_LEVEL_WARN, "the lease could not be renewed in time: %u attempts are given up",
+			 live);
 		drop_stages(w, HELD_DELIVERING);
 		/* The results that wait may still be wanted; what is not named in the next call is given back. */
 		w->is_uncertain = true;
@@ -228,7 +230,8 @@ static void on_registered(void *ctx, struct client_reply *r, const struct err *e
 		return;
 	}
 	/* Refused for good: this name, this version, this user. */
-	if (e->code != ERR_UNREACHABLE && !err_info_get(e->code)->is_retryable && r->status && r->status < 500) {
+	if (e->code != ERR_UNREACHABLE && !err_info_get(e->code)->is_retryable && r->status &&
+	    r->status < 500) {
 		own = *e;
 		err_wrap(&own, "register at %s", w->options->server);
 		worker_fail(w, &own);

@@ -64,8 +64,8 @@ void worker_fail(struct worker_loop *w, const struct err *e)
 		w->fatal = *e;
 }
 
-int worker_post(struct worker_loop *w, const char *path, struct buf *json, int64_t timeout_ms, client_done *done,
-		void *ctx, struct client_job **job)
+int worker_post(struct worker_loop *w, const char *path, struct buf *json, int64_t timeout_ms,
+		client_done *done, void *ctx, struct client_job **job)
 {
 	struct client_request q = {
 		.method = "POST",
@@ -223,9 +223,11 @@ static int loop(struct worker_loop *w, struct err *e)
 			read_signals(w);
 		if (fds[CONTROL].revents)
 			read_control(w);
-		if (w->run && (fds[RUN].revents || run_timeout_ms(w->run) == 0) && run_dispatch(w->run, e) < 0)
+		if (w->run && (fds[RUN].revents || run_timeout_ms(w->run) == 0) &&
+		    run_dispatch(w->run, e) < 0)
 			return err_wrap(e, "the runner failed");
-		if ((fds[CLIENT].revents || client_timeout_ms(w->client) == 0) && client_dispatch(w->client, e) < 0)
+		if ((fds[CLIENT].revents || client_timeout_ms(w->client) == 0) &&
+		    client_dispatch(w->client, e) < 0)
 			return -1;
 	}
 	if (w->fatal.code) {

@@ -133,10 +133,10 @@ struct worker_loop {
 
 	/* lease.c: one call that waits for work, one that carries results. */
 	struct lease_call waiting, report;
-	int64_t lease_after_ms;	 /* no lease call before this */
-	int64_t answered_ms;	 /* when the last answer came */
-	bool is_uncertain;	 /* the fate of a call is not known */
-	int64_t mean_run_us;	 /* of recent attempts */
+	int64_t lease_after_ms; /* no lease call before this */
+	int64_t answered_ms;	/* when the last answer came */
+	bool is_uncertain;	/* the fate of a call is not known */
+	int64_t mean_run_us;	/* of recent attempts */
 
 	/* beat.c */
 	bool is_beating;
@@ -164,8 +164,8 @@ void worker_has_contact(struct worker_loop *w);
 /* The loop ends with this error. */
 void worker_fail(struct worker_loop *w, const struct err *e);
 /* Post JSON to the feed; `what` names the call in errors. -1 is logged. */
-int worker_post(struct worker_loop *w, const char *path, struct buf *json, int64_t timeout_ms, client_done *done,
-		void *ctx, struct client_job **job);
+int worker_post(struct worker_loop *w, const char *path, struct buf *json, int64_t timeout_ms,
+		client_done *done, void *ctx, struct client_job **job);
 
 void session_turn(struct worker_loop *w);
 /* A call that renews, sent at `sent_ms`, was answered. */

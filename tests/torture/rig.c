@@ -175,7 +175,8 @@ static pid_t spawn(struct rig *r, const char *const *argv, int out)
 	memcpy(plain, argv, n * sizeof(*argv));
 	plain[n] = NULL;
 	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err_path, O_WRONLY | O_CREAT | O_APPEND,
+					 0644);
 	if (out >= 0)
 		posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
 	if (posix_spawn(&pid, bin, &files, NULL, plain, environ) != 0)
@@ -200,7 +201,8 @@ void rig_start(struct rig *r, const char *const *options)
 	r->serve = spawn(r, argv, ends[1]);
 	close(ends[1]);
 	struct pollfd p = { .fd = ends[0], .events = POLLIN };
-	if (poll(&p, 1, READY_MS) <= 0 || read(ends[0], line, sizeof(line) - 1) <= 0 || strncmp(line, "ready", 5) != 0)
+	if (poll(&p, 1, READY_MS) <= 0 || read(ends[0], line, sizeof(line) - 1) <= 0 ||
+	    strncmp(line, "ready", 5) != 0)
 		tap_die("the server does not come up; see %s/err", r->dir);
 	close(ends[0]);
 	r->start_ms = clock_boot_ms() - before;
@@ -209,7 +211,7 @@ void rig_start(struct rig *r, const char *const *options)
 pid_t rig_start_worker(struct rig *r, const char *name, int slots)
 {
 	char work[120], number[16];
-	const char *argv[] = { "slipway", "worker", "--server", r->address, "--work",  work,
+	const char *argv[] = { "slipway", "worker", "--server", r->address, "--work", work,
 			       "--name",  name,	    "--slots",	number,	    NULL };
 
 	snprintf(work, sizeof(work), "%s/%s", r->dir, name);
@@ -306,7 +308,8 @@ static int count_mounts(const struct rig *r)
 {
 	CLEAN_BUF struct buf text = BUF_INIT;
 
-	if (fd_read_file(AT_FDCWD, "/proc/self/mounts", 4 << 20, &text, NULL) < 0 || !strstr(text.data, r->dir))
+	if (fd_read_file(AT_FDCWD, "/proc/self/mounts", 4 << 20, &text, NULL) < 0 ||
+	    !strstr(text.data, r->dir))
 		return 0;
 	tap_note("left: mounts");
 	return 1;
@@ -442,8 +445,8 @@ static void ledger_line(struct ledger *l, const char *line)
 	char what;
 
 	l->lines++;
-	if (sscanf(line, "%c %lld %d", &what, &id, &attempt) != 3 || id < 1 || id > 100000000 || attempt < 1 ||
-	    attempt >= LEDGER_ATTEMPTS || (what != 's' && what != 'e')) {
+	if (sscanf(line, "%c %lld %d", &what, &id, &attempt) != 3 || id < 1 || id > 100000000 ||
+	    attempt < 1 || attempt >= LEDGER_ATTEMPTS || (what != 's' && what != 'e')) {
 		l->odd++;
 		tap_note("odd line in the ledger: %.80s", line);
 		return;

@@ -13,7 +13,7 @@ struct err;
 
 struct rig {
 	char dir[64], data[80], address[120], ledger[96];
-	pid_t serve; /* 0: not running */
+	pid_t serve;	  /* 0: not running */
 	int64_t start_ms; /* what the last start took until "ready" */
 };
 

@@ -84,8 +84,8 @@ static void add_acked(int64_t id, enum effect effect)
 
 static json_t *make_body(enum effect effect)
 {
-	return json_pack("{s:[s,s,s],s:{s:s},s:[s*]}", "argv", "/bin/sh", "-c", effects[effect], "env", "LEDGER",
-			 rig.ledger, "collect", effect == EFFECT_FILE ? "made" : NULL);
+	return json_pack("{s:[s,s,s],s:{s:s},s:[s*]}", "argv", "/bin/sh", "-c", effects[effect], "env",
+			 "LEDGER", rig.ledger, "collect", effect == EFFECT_FILE ? "made" : NULL);
 }
 
 static int submit_one(struct client *c, uint64_t n, struct err *e)
@@ -107,7 +107,9 @@ static int submit_batch(struct client *c, uint64_t n, struct err *e)
 {
 	CLEAN_BUF struct buf lines = BUF_INIT;
 	CLEAN_REPLY struct client_reply reply = CLIENT_REPLY_INIT;
-	struct client_request q = { .method = "POST", .path = "/v1/jobs", .content_type = "application/x-ndjson" };
+	struct client_request q = { .method = "POST",
+				    .path = "/v1/jobs",
+				    .content_type = "application/x-ndjson" };
 	json_t *answer;
 
 	for (int i = 0; i < BATCH; i++) {
@@ -285,7 +287,8 @@ static void torture(void)
 	pthread_cond_broadcast(&shared.changed);
 	pthread_mutex_unlock(&shared.lock);
 	pthread_join(thread, NULL);
-	tap_note("%" PRId64 " servers, %" PRId64 " workers, %" PRId64 " spawners killed in %.1f s; %.0f ms until a server "
+	tap_note("%" PRId64 " servers, %" PRId64 " workers, %" PRId64
+		 " spawners killed in %.1f s; %.0f ms until a server "
 		 "answers; %zu jobs acknowledged, %" PRIu64 " calls broken",
 		 t.servers, t.workers, t.spawners, (double)(clock_boot_ms() - before) / 1000,
 		 t.servers ? (double)t.start_ms / (double)t.servers : 0.0, shared.len, shared.failed_calls);
@@ -343,7 +346,7 @@ static void check_job(struct client *c, const struct acked *job, const struct le
 	size_t i, successes = 0;
 	int n = 0;
 
-	json_array_foreach(attempts, i, attempt)
+	json_array_foreach (attempts, i, attempt)
 		if (strcmp(text_in(attempt, "outcome"), "succeeded") == 0) {
 			successes++;
 			n = (int)number_in(attempt, "n");
@@ -357,8 +360,8 @@ static void check_job(struct client *c, const struct acked *job, const struct le
 		bool is_final = strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0 ||
 				strcmp(state, "succeeded") == 0;
 
-		tap_note("job %" PRId64 " is %s %s, with %zu successes", job->id, state, text_in(json, "reason"),
-			 successes);
+		tap_note("job %" PRId64 " is %s %s, with %zu successes", job->id, state,
+			 text_in(json, "reason"), successes);
 		if (is_final)
 			a->wrong++;
 		else
@@ -391,7 +394,7 @@ static bool check_store(struct client *c)
 
 	if (!json)
 		tap_note("%s", e.text);
-	json_array_foreach(found, i, line)
+	json_array_foreach (found, i, line)
 		tap_note("%s", json_string_value(line));
 	json_decref(json);
 	return is_good;
@@ -412,8 +415,9 @@ int main(void)
 	ledger_read(&l, &rig);
 	for (size_t i = 0; i < shared.len; i++)
 		check_job(c, &shared.acked[i], &l, &a);
-	tap_note("%zu attempts, at most %zu of one job; %" PRId64 " lines in the ledger; %zu jobs failed as lost", a.attempts,
-		 a.most_attempts, l.lines, a.lost);
+	tap_note("%zu attempts, at most %zu of one job; %" PRId64
+		 " lines in the ledger; %zu jobs failed as lost",
+		 a.attempts, a.most_attempts, l.lines, a.lost);
 	tap_ok(a.unfinished == 0, "every acknowledged job has ended");
 	tap_ok(a.wrong == 0, "and succeeded once, unless its workers were killed too often");
 	tap_ok(a.without_effect == 0, "a recorded success has its effect");

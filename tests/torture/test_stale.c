@@ -26,8 +26,8 @@ static struct rig rig;
 static int64_t submit(struct client *c, const char *command, const char *tag)
 {
 	struct err e = ERR_INIT;
-	json_t *body = json_pack("{s:[s,s,s],s:{s:s},s:[s*]}", "argv", "/bin/sh", "-c", command, "env", "LEDGER",
-				 rig.ledger, "tags", tag);
+	json_t *body = json_pack("{s:[s,s,s],s:{s:s},s:[s*]}", "argv", "/bin/sh", "-c", command, "env",
+				 "LEDGER", rig.ledger, "tags", tag);
 	char *text = json_dumps(body, JSON_COMPACT);
 	json_t *answer = rig_call(c, "POST", "/v1/jobs", text, &e);
 	int64_t id = number_in(answer, "id");
@@ -153,7 +153,8 @@ static void test_stopped(struct client *c, int64_t rounds)
 	close(watch);
 	rig_stop_worker(second);
 	ledger_read(&l, &rig);
-	tap_ok(good == rounds, "a stopped worker's job is done by another, %" PRId64 " of %" PRId64 " times", good, rounds);
+	tap_ok(good == rounds, "a stopped worker's job is done by another, %" PRId64 " of %" PRId64 " times",
+	       good, rounds);
 	tap_ok(l.overlapping == 0 && l.twice == 0 && l.odd == 0, "what it ran was dead by then");
 	ledger_release(&l);
 }
@@ -169,9 +170,9 @@ static struct late late_register(const char *name, const char *session)
 {
 	struct late w = { .client = rig_client(&rig), .name = name };
 	struct err e = ERR_INIT;
-	json_t *body = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:[s],s:[s],s:i,s:i}", "name", name, "machine", "m", "boot_id",
-				 "b", "session", session, "version", "0", "arch", "amd64", "isolations", "none", "tags",
-				 "late", "slots", 1, "pid", (int)getpid());
+	json_t *body = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:[s],s:[s],s:i,s:i}", "name", name, "machine",
+				 "m", "boot_id", "b", "session", session, "version", "0", "arch", "amd64",
+				 "isolations", "none", "tags", "late", "slots", 1, "pid", (int)getpid());
 	char *text = json_dumps(body, 0);
 	json_t *answer;
 
@@ -195,7 +196,8 @@ static int late_lease(struct late *w, int64_t job)
 	int attempt = 0;
 
 	while (!attempt && clock_boot_ms() < until) {
-		json_t *json = rig_call(w->client, "POST", "/feed/lease", "{\"free\":1,\"wait_ms\":2000}", &e);
+		json_t *json = rig_call(w->client, "POST", "/feed/lease", "{\"free\":1,\"wait_ms\":2000}",
+					&e);
 		const json_t *spec = json_array_get(json_object_get(json, "specs"), 0);
 
 		if (!json)
@@ -215,7 +217,8 @@ static void late_report(struct late *w, int64_t job, int attempt, char answer[64
 	json_t *json;
 
 	buf_addf(&body,
-		 "{\"free\":0,\"wait_ms\":0,\"results\":[{\"job\":%" PRId64 ",\"attempt\":%d,\"outcome\":\"succeeded\","
+		 "{\"free\":0,\"wait_ms\":0,\"results\":[{\"job\":%" PRId64
+		 ",\"attempt\":%d,\"outcome\":\"succeeded\","
 		 "\"exit_code\":0}]}",
 		 job, attempt);
 	json = rig_call(w->client, "POST", "/feed/lease", body.data, &e);
@@ -223,7 +226,8 @@ static void late_report(struct late *w, int64_t job, int attempt, char answer[64
 	if (!json)
 		snprintf(answer, 64, "%s", err_info_get(e.code)->name);
 	else
-		snprintf(answer, 64, "%s", json_is_true(json_object_get(result, "ok")) ? "ok" : text_in(result, "error"));
+		snprintf(answer, 64, "%s",
+			 json_is_true(json_object_get(result, "ok")) ? "ok" : text_in(result, "error"));
 	json_decref(json);
 }
 
@@ -305,7 +309,8 @@ int main(void)
 	tap_ok(json && number_in(json, "violations") == 0, "the store breaks no invariant");
 	json_decref(json);
 	client_free(c);
-	tap_ok(rig_stop(&rig) == 0 && rig_count_leftovers(&rig) == 0, "the server stops well and leaves nothing");
+	tap_ok(rig_stop(&rig) == 0 && rig_count_leftovers(&rig) == 0,
+	       "the server stops well and leaves nothing");
 	rig_remove(&rig);
 	return tap_status();
 }

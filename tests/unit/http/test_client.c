@@ -100,8 +100,11 @@ static void test_call(void **state)
 
 static void test_refusal(void **state)
 {
-	struct script s = { .status = 404, .times = 1,
-			    .body = "{\"error\":{\"code\":\"not_found\",\"message\":\"job 7 does not exist\"}}" };
+	struct script s = {
+		.status = 404,
+		.times = 1,
+		.body = "{\"error\":{\"code\":\"not_found\",\"message\":\"job 7 does not exist\"}}"
+	};
 	pthread_t thread = begin(&s);
 	struct client *c = open_client();
 	CLEAN_REPLY struct client_reply r = CLIENT_REPLY_INIT;
@@ -284,7 +287,8 @@ static void drive(struct client *c, int ms)
 	assert_int_equal(client_dispatch(c, &e), 0);
 }
 
-static void start(struct client *c, const char *path, const char *body, struct seen *s, struct client_job **job)
+static void start(struct client *c, const char *path, const char *body, struct seen *s,
+		  struct client_job **job)
 {
 	struct client_request q = { .method = "POST", .path = path, .body = body, .body_len = strlen(body) };
 	struct err e = ERR_INIT;
@@ -367,9 +371,18 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_call),	 TEST(test_refusal),   TEST(test_no_server), TEST(test_post_is_sent_once),
-		TEST(test_get_is_sent_again), TEST(test_file_up), TEST(test_file_down), TEST(test_reply_limit),
-		TEST(test_addresses),	 TEST(test_escape),    TEST(test_events),    TEST(test_cancel),
+		TEST(test_call),
+		TEST(test_refusal),
+		TEST(test_no_server),
+		TEST(test_post_is_sent_once),
+		TEST(test_get_is_sent_again),
+		TEST(test_file_up),
+		TEST(test_file_down),
+		TEST(test_reply_limit),
+		TEST(test_addresses),
+		TEST(test_escape),
+		TEST(test_events),
+		TEST(test_cancel),
 		TEST(test_event_no_server),
 	};
 

@@ -37,8 +37,9 @@ static int setup(void **state)
 	snprintf(address, sizeof(address), "unix:%s", server.path);
 	snprintf(work_dir, sizeof(work_dir), "%s/work", server.folder);
 	assert_int_equal(pipe2(control, O_CLOEXEC), 0);
-	options = (struct worker_options){ .server = address, .name = "w1", .work_dir = work_dir, .slots = 2,
-					   .control_fd = control[0] };
+	options = (struct worker_options){
+		.server = address, .name = "w1", .work_dir = work_dir, .slots = 2, .control_fd = control[0]
+	};
 	return 0;
 }
 
@@ -98,7 +99,8 @@ static void begin_local(void)
 
 static void put_spec(struct buf *out, int64_t job, int attempt)
 {
-	buf_addf(out, "{\"job\":%lld,\"attempt\":%d,\"isolation\":\"none\",\"steps\":[{\"argv\":[\"true\"]}]}",
+	buf_addf(out,
+		 "{\"job\":%lld,\"attempt\":%d,\"isolation\":\"none\",\"steps\":[{\"argv\":[\"true\"]}]}",
 		 (long long)job, attempt);
 }
 
@@ -129,7 +131,9 @@ static size_t length(const json_t *o, const char *key)
 
 static void succeed(int64_t job)
 {
-	struct outcome o = { .job = job, .attempt = 1, .outcome = OUTCOME_SUCCEEDED, .step = "", .detail = "" };
+	struct outcome o = {
+		.job = job, .attempt = 1, .outcome = OUTCOME_SUCCEEDED, .step = "", .detail = ""
+	};
 
 	fake_run_finish(&o, NULL);
 }
@@ -167,7 +171,7 @@ static void confirm(struct fake_request *r, const json_t *json)
 	size_t i;
 
 	buf_adds(&out, "{\"results\":[");
-	json_array_foreach(results, i, item)
+	json_array_foreach (results, i, item)
 		buf_addf(&out, "%s{\"job\":%lld,\"attempt\":%lld,\"ok\":true}", i ? "," : "",
 			 (long long)number(item, "job"), (long long)number(item, "attempt"));
 	buf_adds(&out, "]}");
@@ -194,8 +198,12 @@ static void end(void)
 		struct fake_event ev;
 
 		if (fake_run_comes(FAKE_STOPPED, 0, &ev)) {
-			struct outcome o = { .job = ev.job, .attempt = ev.attempt, .outcome = OUTCOME_RELEASED,
-					     .step = "", .detail = "", .exit_code = -1 };
+			struct outcome o = { .job = ev.job,
+					     .attempt = ev.attempt,
+					     .outcome = OUTCOME_RELEASED,
+					     .step = "",
+					     .detail = "",
+					     .exit_code = -1 };
 
 			assert_int_equal(ev.how, RUN_STOP_RELEASE);
 			fake_run_finish(&o, NULL);
@@ -258,7 +266,8 @@ static void test_isolation_is_limited(void **state)
 	r = fake_take(&server, "/feed/register");
 	json = body(&r);
 	assert_int_equal(length(json, "isolations"), 1);
-	assert_string_equal(json_string_value(json_array_get(json_object_get(json, "isolations"), 0)), "chroot");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(json, "isolations"), 0)),
+			    "chroot");
 	json_decref(json);
 	fake_answer(&r, 200, local_answer);
 	end();
@@ -345,7 +354,8 @@ static void test_short_jobs_are_fetched_ahead(void **state)
 			most = number(json, "free");
 		json_decref(json);
 		char more[100];
-		snprintf(more, sizeof(more), "\"results\":[{\"job\":%lld,\"attempt\":1,\"ok\":true}],", (long long)id);
+		snprintf(more, sizeof(more), "\"results\":[{\"job\":%lld,\"attempt\":1,\"ok\":true}],",
+			 (long long)id);
 		grant(&r, more, id + 1, id + 1);
 	}
 	assert_true(most > 2);
@@ -398,7 +408,8 @@ static void test_deadline(void **state)
 	json_t *json;
 
 	begin();
-	register_worker("{\"worker\":1,\"lease_ms\":400,\"beat_ms\":100,\"local\":{\"blobs\":\"/b\",\"logs\":\"/l\"}}");
+	register_worker(
+		"{\"worker\":1,\"lease_ms\":400,\"beat_ms\":100,\"local\":{\"blobs\":\"/b\",\"logs\":\"/l\"}}");
 	lease = fake_take(&server, "/feed/lease");
 	before = clock_boot_ms();
 	grant(&lease, "", 1, 1);
@@ -473,7 +484,9 @@ static void test_cancels(void **state)
 	grant(&r, "", 1, 2);
 	fake_run_take(FAKE_STARTED);
 	r = fake_take(&server, "/feed/lease");
-	fake_answer(&r, 200, "{\"cancels\":[{\"job\":1,\"attempt\":1},{\"job\":2,\"attempt\":1},{\"job\":9,\"attempt\":1}]}");
+	fake_answer(
+		&r, 200,
+		"{\"cancels\":[{\"job\":1,\"attempt\":1},{\"job\":2,\"attempt\":1},{\"job\":9,\"attempt\":1}]}");
 	ev = fake_run_take(FAKE_STOPPED);
 	assert_int_equal(ev.job, 1);
 	assert_int_equal(ev.how, RUN_STOP_CANCEL);
@@ -492,7 +505,8 @@ static void test_beat_says_stale(void **state)
 	struct fake_event ev;
 
 	begin();
-	register_worker("{\"worker\":1,\"lease_ms\":20000,\"beat_ms\":50,\"local\":{\"blobs\":\"/b\",\"logs\":\"/l\"}}");
+	register_worker(
+		"{\"worker\":1,\"lease_ms\":20000,\"beat_ms\":50,\"local\":{\"blobs\":\"/b\",\"logs\":\"/l\"}}");
 	r = fake_take(&server, "/feed/lease");
 	grant(&r, "", 1, 2);
 	r = fake_take(&server, "/feed/beat");
@@ -546,10 +560,11 @@ static void test_blobs_are_fetched(void **state)
 	/* Two jobs that need the same: it is fetched once. */
 	buf_adds(&out, "{\"specs\":[");
 	for (int i = 1; i <= 2; i++)
-		buf_addf(&out,
-			 "%s{\"job\":%d,\"attempt\":1,\"isolation\":\"none\",\"steps\":[{\"argv\":[\"true\"]}],"
-			 "\"inputs\":[{\"name\":\"a\",\"sha256\":\"%s\",\"size\":5,\"mode\":\"0644\"}]}",
-			 i > 1 ? "," : "", i, sha);
+		buf_addf(
+			&out,
+			"%s{\"job\":%d,\"attempt\":1,\"isolation\":\"none\",\"steps\":[{\"argv\":[\"true\"]}],"
+			"\"inputs\":[{\"name\":\"a\",\"sha256\":\"%s\",\"size\":5,\"mode\":\"0644\"}]}",
+			i > 1 ? "," : "", i, sha);
 	buf_adds(&out, "]}");
 	fake_answer(&r, 200, out.data);
 	r = fake_take(&server, "/feed/blob/");
@@ -577,8 +592,10 @@ static void test_blob_is_missing(void **state)
 	begin();
 	register_worker(remote_answer);
 	r = fake_take(&server, "/feed/lease");
-	buf_adds(&out, "{\"specs\":[{\"job\":1,\"attempt\":1,\"isolation\":\"none\",\"steps\":[{\"argv\":[\"true\"]}],"
-		       "\"inputs\":[{\"name\":\"a\",\"sha256\":\"");
+	buf_adds(
+		&out,
+		"{\"specs\":[{\"job\":1,\"attempt\":1,\"isolation\":\"none\",\"steps\":[{\"argv\":[\"true\"]}],"
+		"\"inputs\":[{\"name\":\"a\",\"sha256\":\"");
 	for (int i = 0; i < 64; i++)
 		buf_addc(&out, 'a');
 	buf_adds(&out, "\",\"size\":5,\"mode\":\"0644\"}]}]}");
@@ -606,7 +623,11 @@ static void write_log(int64_t job, const char *text)
 /* The log goes up at its offsets, from where the server has it, and the result only after it. */
 static void test_log_is_uploaded(void **state)
 {
-	struct outcome o = { .job = 1, .attempt = 1, .outcome = OUTCOME_SUCCEEDED, .step = "", .detail = "",
+	struct outcome o = { .job = 1,
+			     .attempt = 1,
+			     .outcome = OUTCOME_SUCCEEDED,
+			     .step = "",
+			     .detail = "",
 			     .log_bytes = 10 };
 	struct fake_request r, lease;
 	json_t *json;
@@ -684,8 +705,13 @@ static void make_files(struct outcome *o)
 		memset(files[i].sha256, i ? 'b' : 'a', 64);
 	}
 	assert_int_equal(write(file_fds[0], "abc", 3), 3);
-	*o = (struct outcome){ .job = 1, .attempt = 1, .outcome = OUTCOME_SUCCEEDED, .step = "", .detail = "",
-			       .artifacts = files, .artifacts_len = 2 };
+	*o = (struct outcome){ .job = 1,
+			       .attempt = 1,
+			       .outcome = OUTCOME_SUCCEEDED,
+			       .step = "",
+			       .detail = "",
+			       .artifacts = files,
+			       .artifacts_len = 2 };
 }
 
 static void test_artifacts(void **state)
