@@ -184,7 +184,7 @@ static int add_births(const struct kind_context *c, const struct outcome *o, con
 	struct job_new *births = arena_array(a, d.targets_len, sizeof *births);
 	const char *name = arena_strndup(a, dsc->name, strlen(dsc->name) - strlen(".dsc"));
 	const char *version = version_of(dsc->name, a);
-	if (!births || !name || !version || make_payload(o, dsc->name, d.type, a, &payload) < 0)
+	if (!births || !name || !version || make_payload(o, name, d.type, a, &payload) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; i < d.targets_len; i++)
 		births[i] = (struct job_new){
@@ -200,7 +200,7 @@ static int add_births(const struct kind_context *c, const struct outcome *o, con
 			.dedupe = "",
 			.chain = c->job->chain,
 			.payload = payload,
-			.build = { .type = d.type, .source = dsc->name, .version = version },
+			.build = { .type = d.type, .source = name, .version = version },
 		};
 	out->births = births;
 	out->births_len = d.targets_len;
