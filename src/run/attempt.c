@@ -285,23 +285,24 @@ static const char *step_prefix(const struct spec_step *step, char out[128])
 }
 
 /* A process that was refused memory or a fork may die of it in any way; the kernel's count decides. */
-static enum job_reason limit_reason(struct run_attempt *a)
+static enum job_reason limit_reason(struct run_attempt *a, bool is_disk_full)
 {
 	bool memory_hit, pids_hit;
 	int64_t peak;
 	if (!a->limits.is_used)
-		return REASON_NONE;
+		return is_disk_full ? REASON_DISK : REASON_NONE;
 	cgroup_limits_read(&a->run->cgroup, &a->limits, &memory_hit, &pids_hit, &peak);
-	return memory_hit ? REASON_MEMORY : pids_hit ? REASON_PIDS : REASON_NONE;
+	return memory_hit ? REASON_MEMORY : pids_hit ? REASON_PIDS : is_disk_full ? REASON_DISK : REASON_NONE;
 }
 
-static void judge_status(struct run_attempt *a, const struct spec_step *step, int status)
+static void judge_status(struct run_attempt *a, const struct spec_step *step, int status, bool is_disk_full)
 {
 	char prefix[128];
 	step_prefix(step, prefix);
-	enum job_reason limit = limit_reason(a);
+	enum job_reason limit = limit_reason(a, is_disk_full);
 	const char *why = limit == REASON_MEMORY ? " (over its memory limit)"
 			  : limit == REASON_PIDS ? " (over its limit of processes)"
+			  : limit == REASON_DISK ? " (its disk was full)"
 						 : "";
 	if (WIFSIGNALED(status)) {
 		int sig = WTERMSIG(status);
@@ -343,7 +344,7 @@ static void judge(struct run_attempt *a, const struct spec_step *step, const str
 		attempt_fail(a, a->spec.isolation == ISOLATION_NONE ? REASON_INTERNAL : REASON_TARGET, "%s%s",
 			     prefix, ev->text);
 	} else if (!is_clean && a->halt == HALT_NONE) {
-		judge_status(a, step, ev->status);
+		judge_status(a, step, ev->status, ev->is_disk_full);
 	}
 	if (is_first && o->outcome != OUTCOME_SUCCEEDED)
 		o->step = step->name;

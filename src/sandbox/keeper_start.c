@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -342,6 +343,13 @@ static bool describe_failure(const struct keeper_slot *s, struct wire_event *ev,
 	return true;
 }
 
+/* Less than a page and what goes with it: a write would fail now. */
+static bool is_full(const struct keeper_root *r)
+{
+	struct statfs fs;
+	return r->is_memory && fstatfs(r->fd, &fs) == 0 && fs.f_bavail < 16;
+}
+
 static void report_ended(struct keeper *k, struct keeper_slot *s)
 {
 	struct err e = ERR_INIT;
@@ -355,6 +363,7 @@ static void report_ended(struct keeper *k, struct keeper_slot *s)
 	ev.is_started = !describe_failure(s, &ev, &e);
 	if (s->root.is_open && ev.is_started)
 		ev.has_result = faccessat(s->root.fd, "job/result.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	ev.is_disk_full = s->root.is_open && s->status && is_full(&s->root);
 	keeper_report(k, SPAWNER_ENDED, s, &ev, e.text);
 }
 

@@ -210,6 +210,7 @@ int spawner_next(struct spawner *s, struct spawner_event *ev, struct err *e)
 		.is_started = w.is_started,
 		.is_by_watchdog = w.is_by_watchdog,
 		.has_result = w.has_result,
+		.is_disk_full = w.is_disk_full,
 		.status = w.status,
 		.cpu_user_us = w.cpu_user_us,
 		.cpu_sys_us = w.cpu_sys_us,

@@ -97,8 +97,9 @@ struct spawner_event {
 	int slot;
 	bool is_started; /* false: it never ran; `sys` and `text` say why */
 	bool is_by_watchdog;
-	bool has_result; /* a sandbox's command left /job/result.json */
-	int status;	 /* as wait4() gives it, if is_started; 126 or 127 << 8 after a failed exec */
+	bool is_disk_full; /* a sandbox's scratch in memory had no room left when it failed */
+	bool has_result;   /* a sandbox's command left /job/result.json */
+	int status;	   /* as wait4() gives it, if is_started; 126 or 127 << 8 after a failed exec */
 	int64_t cpu_user_us, cpu_sys_us, memory_peak_bytes;
 	int sys;
 	const char *text; /* never NULL; until the next call */

@@ -665,6 +665,11 @@ static void test_chroot_disk_scratch(void **state)
 	s = rx_spec(fx, "head -c 30000000 /dev/zero >big || exit 3");
 	s.limits.disk_bytes = 8 << 20;
 	rx_run(fx, &s);
+	rx_assert_outcome(fx, OUTCOME_FAILED, REASON_DISK);
+	s.scratch = SCRATCH_DISK;
+	s.job = rx_next_job();
+	s.limits.disk_bytes = 8 << 20;
+	rx_run(fx, &s);
 	assert_int_equal(fx->o.exit_code, 3);
 }
 
