@@ -1,8 +1,9 @@
 /* One SQL interface for every database; it knows no table.
  *
- * A connection is given a table of statements when it is opened; each is prepared once, when first used, and named
- * by its number in the table from then on. Values are always bound: parameters are written $1, $2 … in the text and
- * given by DB_ARGS(db_int(7), db_str("x")). A statement can be used again only when its cursor was ended.
+ * A connection is given a table of statements when it is opened; each is prepared once, when first used,
+ * and named by its number in the table from then on. Values are always bound: parameters are written $1,
+ * $2 … in the text and given by DB_ARGS(db_int(7), db_str("x")). A statement can be used again only when
+ * its cursor was ended.
  *
  *   struct db_rows r;
  *   if (db_query(db, STMT_X, DB_ARGS(db_int(id)), &r, e) < 0)
@@ -12,11 +13,12 @@
  *           use(db_col_int(&r, 0));
  *   db_rows_end(&r);
  *
- * A connection belongs to one thread at a time. Errors: ERR_CONFLICT a value that must be unique is there already;
- * ERR_BUSY; ERR_CORRUPT; ERR_SYSTEM the disk; ERR_UNCERTAIN the commit may or may not have happened; ERR_INTERNAL a
- * rule of the schema was broken, or a statement is wrong. After an error that ended the transaction by itself
- * db_is_in_transaction() is false. After a failed write or fsync db_is_broken() is true: what the disk holds is then
- * unknown until the file is opened anew, so nothing may be written any more. */
+ * A connection belongs to one thread at a time. Errors: ERR_CONFLICT a value that must be unique is there
+ * already; ERR_BUSY; ERR_CORRUPT; ERR_SYSTEM the disk; ERR_UNCERTAIN the commit may or may not have
+ * happened; ERR_INTERNAL a rule of the schema was broken, or a statement is wrong. After an error that
+ * ended the transaction by itself db_is_in_transaction() is false. After a failed write or fsync
+ * db_is_broken() is true: what the disk holds is then unknown until the file is opened anew, so nothing
+ * may be written any more. */
 #ifndef SLIPWAY_DB_DB_H
 #define SLIPWAY_DB_DB_H
 

@@ -1,6 +1,6 @@
 /* SQLite. Debian 12's 3.40 can corrupt a file in WAL mode that two connections write or checkpoint at once
- * (fixed in 3.51.3): therefore one connection does both, and a reader neither writes nor checkpoints, not even when
- * it is closed. */
+ * (fixed in 3.51.3): therefore one connection does both, and a reader neither writes nor checkpoints, not
+ * even when it is closed. */
 #include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -87,8 +87,8 @@ static int fail(struct sqlite_db *s, const char *what, struct err *e)
 {
 	int rc = sqlite3_extended_errcode(s->h);
 	int primary = rc & 0xff;
-	/* A disk that is full lost nothing: the transaction is undone. Any other failed I/O leaves the log in a
-	 * state nobody knows. */
+	/* A disk that is full lost nothing: the transaction is undone. Any other failed I/O leaves the log
+	 * in a state nobody knows. */
 	if (primary == SQLITE_IOERR || primary == SQLITE_CORRUPT)
 		s->db.is_broken = true;
 	err_set(e, code_of(rc), "database: %s: %s", what, sqlite3_errmsg(s->h));
@@ -109,8 +109,8 @@ static void sqlite_close(struct db *db)
 	free(s);
 }
 
-/* Statistics of memory take a lock that all connections share, at each allocation. Too late if somebody else has
- * used SQLite already; that costs speed and nothing else. */
+/* Statistics of memory take a lock that all connections share, at each allocation. Too late if somebody
+ * else has used SQLite already; that costs speed and nothing else. */
 static void configure(void)
 {
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);

@@ -1,5 +1,5 @@
-/* Blobs: files named by the sha256 of their content, in data_dir/blobs/. Written to a temporary name, verified,
- * fsynced, renamed, and only then may a row name them. Any thread; no transaction. */
+/* Blobs: files named by the sha256 of their content, in data_dir/blobs/. Written to a temporary name,
+ * verified, fsynced, renamed, and only then may a row name them. Any thread; no transaction. */
 #ifndef SLIPWAY_STORE_BLOBS_H
 #define SLIPWAY_STORE_BLOBS_H
 
@@ -12,8 +12,8 @@ struct err;
 struct store;
 struct tx;
 
-/* An upload in parts. `sha256` NULL: not known before. Commit refuses content that is not what was announced, and
- * gives the address. Abort (or commit) frees. A blob that is there already is fine. */
+/* An upload in parts. `sha256` NULL: not known before. Commit refuses content that is not what was
+ * announced, and gives the address. Abort (or commit) frees. A blob that is there already is fine. */
 int blob_upload_begin(struct store *s, const char *sha256, int64_t limit_bytes, struct blob_upload **out,
 		      struct err *e);
 int blob_upload_add(struct blob_upload *u, const void *bytes, size_t n, struct err *e);

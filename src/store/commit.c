@@ -17,7 +17,8 @@ static void fail_one(struct store_task *t, const struct err *why)
 	t->err = *why;
 }
 
-/* The tasks that went well so far share the fate of the transaction; those that failed keep their own reason. */
+/* The tasks that went well so far share the fate of the transaction; those that failed keep their own
+ * reason. */
 static void fail_all(struct store_task *head, const struct err *why)
 {
 	for (struct store_task *t = head; t; t = t->next)

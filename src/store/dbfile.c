@@ -1,9 +1,9 @@
 /* The database file: whose it is, whether it is whole, which schema it has.
  *
- * Nothing may be changed in a file that is damaged, of somebody else, or of a newer version. So it is first looked
- * at byte by byte (the first page is never behind in what matters here: the application's number is there from the
- * file's first moment), then by a connection that only reads. A file left by a killed process has a write-ahead log
- * beside it, which that connection reads too. */
+ * Nothing may be changed in a file that is damaged, of somebody else, or of a newer version. So it is
+ * first looked at byte by byte (the first page is never behind in what matters here: the application's
+ * number is there from the file's first moment), then by a connection that only reads. A file left by a
+ * killed process has a write-ahead log beside it, which that connection reads too. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -177,8 +177,8 @@ static int keep_trigger(struct db *db, const char *name, const char *drop, const
 	return db_script(db, drop, e) < 0 ? -1 : db_script(db, create, e);
 }
 
-/* The table of states in the database's own words: numbers only, from the one table there is. One shift and one AND
- * for a change, because this runs for each of them. */
+/* The table of states in the database's own words: numbers only, from the one table there is. One shift
+ * and one AND for a change, because this runs for each of them. */
 static int keep_state_rules(struct db *db, struct err *e)
 {
 	CLEAN_BUF struct buf change = BUF_INIT, birth = BUF_INIT;

@@ -24,10 +24,10 @@ int job_rows_collect(struct tx *tx, struct db_rows *rows, size_t limit, struct a
 /* For a query of JOB_COLUMNS, payload. */
 const char *job_payload_read(struct tx *tx, struct db_rows *rows, int64_t id, struct arena *a, struct err *e);
 
-/* The one way a state changes. Writes the state and what else the caller changed in r->j (attempt, counters, run_at,
- * started, lease_until, is_cancel_asked, exit_code, signal, artifacts; finished and lease_until follow the state),
- * guarded by what was read; the event; the tally; the change. ERR_CONFLICT: the table of states does not allow it.
- * ERR_STALE: the row is not as it was read. */
+/* The one way a state changes. Writes the state and what else the caller changed in r->j (attempt,
+ * counters, run_at, started, lease_until, is_cancel_asked, exit_code, signal, artifacts; finished and
+ * lease_until follow the state), guarded by what was read; the event; the tally; the change. ERR_CONFLICT:
+ * the table of states does not allow it. ERR_STALE: the row is not as it was read. */
 int job_move(struct tx *tx, struct job_row *r, enum job_state to, enum job_reason reason, const char *actor,
 	     const char *detail, struct err *e);
 /* Something worth keeping that is no change of state. */

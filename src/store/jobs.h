@@ -1,7 +1,8 @@
 /* The job table: births, changes of state, dispatch and lists. From a task's run() only (store/store.h).
  *
- * Every change of state is a compare-and-swap on (state, attempt) and writes its event in the same transaction.
- * `actor` says who: "owner:root", "worker:host", "server". Lists and dispatch read the job table alone. */
+ * Every change of state is a compare-and-swap on (state, attempt) and writes its event in the same
+ * transaction. `actor` says who: "owner:root", "worker:host", "server". Lists and dispatch read the job
+ * table alone. */
 #ifndef SLIPWAY_STORE_JOBS_H
 #define SLIPWAY_STORE_JOBS_H
 
@@ -18,8 +19,9 @@ struct job_birth {
 	bool is_new; /* false: a live job with this dedupe key exists; id is its number */
 };
 
-/* One or many, all or none; numbers in order. Needs are checked (exist, no cycle among "#n"; a need that has
- * failed already makes the job failed (needs) at birth). `births` has room for n. ERR_INVALID names the line. */
+/* One or many, all or none; numbers in order. Needs are checked (exist, no cycle among "#n"; a need that
+ * has failed already makes the job failed (needs) at birth). `births` has room for n. ERR_INVALID names
+ * the line. */
 int jobs_submit(struct tx *tx, const struct job_new *news, size_t n, const char *actor,
 		struct job_birth *births, struct err *e);
 
@@ -52,8 +54,8 @@ int jobs_build_get(struct tx *tx, int64_t id, struct arena *a, struct build_row 
 int jobs_build_set_version(struct tx *tx, int64_t id, const char *version, struct err *e);
 int jobs_recipe_get(struct tx *tx, int64_t id, struct arena *a, const char **text, struct err *e);
 
-/* Dispatch: the best waiting jobs of these lanes by priority, then age, become running under new attempts held by
- * the worker until lease_until. Gives them with payload. */
+/* Dispatch: the best waiting jobs of these lanes by priority, then age, become running under new attempts
+ * held by the worker until lease_until. Gives them with payload. */
 int jobs_take(struct tx *tx, const int64_t *lanes, size_t lanes_len, int limit, const struct worker *w,
 	      int64_t lease_until_ms, struct arena *a, struct job **out, size_t *n, struct err *e);
 /* Renew all attempts of the worker's session. */
@@ -62,8 +64,8 @@ int jobs_renew(struct tx *tx, int64_t worker, int64_t lease_until_ms, struct err
 int jobs_collecting(struct tx *tx, int64_t id, int attempt, struct err *e);
 int jobs_progress(struct tx *tx, int64_t id, int attempt, const char *progress, struct err *e);
 
-/* How an attempt ended, for jobs_finish(): what the worker (or nobody: LOST, RELEASED by the server) said, after
- * the kind had its say. */
+/* How an attempt ended, for jobs_finish(): what the worker (or nobody: LOST, RELEASED by the server) said,
+ * after the kind had its say. */
 struct job_end {
 	int64_t job;
 	int attempt;
@@ -81,9 +83,10 @@ struct job_end {
 	const struct artifact *artifacts;
 	size_t artifacts_len;
 };
-/* Ends the attempt and moves the job on by retry_decide(): follow-up of needs, events, artifacts, log, all in one.
- * ERR_STALE if this attempt does not hold the lease (and nothing changes). A repeated end that was recorded
- * before with the same outcome gives ERR_STALE too; *is_repeat says so. *state is the job's new state. */
+/* Ends the attempt and moves the job on by retry_decide(): follow-up of needs, events, artifacts, log, all
+ * in one. ERR_STALE if this attempt does not hold the lease (and nothing changes). A repeated end that was
+ * recorded before with the same outcome gives ERR_STALE too; *is_repeat says so. *state is the job's new
+ * state. */
 int jobs_finish(struct tx *tx, const struct job_end *end, const char *actor, enum job_state *state,
 		bool *is_repeat, struct err *e);
 

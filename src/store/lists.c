@@ -7,8 +7,8 @@
 
 enum {
 	LIMIT_MAX = 1000,
-	/* A state with at most so many jobs is sorted out of its index; above, walking back from the newest number
-	 * finds a page sooner. */
+	/* A state with at most so many jobs is sorted out of its index; above, walking back from the
+	 * newest number finds a page sooner. */
 	SORT_MAX = 20000,
 };
 
@@ -145,7 +145,8 @@ int jobs_list(struct tx *tx, const struct job_filter *f, struct arena *a, struct
 		return run_list(tx, STMT_LIST_CHAIN, &args, a, out, n, e);
 	}
 	unsigned states = f->states & ALL_STATES;
-	/* Who holds a lease is found by the worker's index; what a worker had before is found by walking back. */
+	/* Who holds a lease is found by the worker's index; what a worker had before is found by walking
+	 * back. */
 	if (states) {
 		if (count_state(tx, states, &sorted, e) < 0)
 			return -1;

@@ -1,5 +1,5 @@
-/* Sealing: a log that will not grow any more is compressed, by a thread of its own. At every moment one of its two
- * names leads to the whole of it. */
+/* Sealing: a log that will not grow any more is compressed, by a thread of its own. At every moment one of
+ * its two names leads to the whole of it. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* What the end of one job does to those that need it: in the same transaction, by a list of work, never by
- * recursion (a chain may be a hundred thousand jobs long). needs_left is kept exact for every job in every state:
- * it counts the needs that have not succeeded, and what has succeeded stays so. */
+ * recursion (a chain may be a hundred thousand jobs long). needs_left is kept exact for every job in every
+ * state: it counts the needs that have not succeeded, and what has succeeded stays so. */
 #include <stdio.h>
 
 #include "store/ids_priv.h"

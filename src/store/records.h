@@ -1,5 +1,5 @@
-/* What hangs on a job and what work needs: attempts, artifacts, events, lanes, workers, targets. From a task's
- * run() only. Arrays come in the arena. */
+/* What hangs on a job and what work needs: attempts, artifacts, events, lanes, workers, targets. From a
+ * task's run() only. Arrays come in the arena. */
 #ifndef SLIPWAY_STORE_RECORDS_H
 #define SLIPWAY_STORE_RECORDS_H
 
@@ -14,8 +14,8 @@ int attempts_list(struct tx *tx, int64_t job, struct arena *a, struct attempt **
 		  struct err *e);
 /* n = 0: the newest. ERR_NOT_FOUND. */
 int attempts_get(struct tx *tx, int64_t job, int n, struct arena *a, struct attempt *out, struct err *e);
-/* ERR_STALE unless this attempt holds the lease and the worker's session is this one. The fence of log appends and
- * uploads. */
+/* ERR_STALE unless this attempt holds the lease and the worker's session is this one. The fence of log
+ * appends and uploads. */
 int attempts_check_lease(struct tx *tx, int64_t job, int attempt, int64_t worker, struct err *e);
 /* The inline log of an attempt, if that is where it is: *bytes NULL otherwise. */
 int attempts_log_inline(struct tx *tx, int64_t job, int attempt, struct arena *a, const void **bytes,
@@ -36,8 +36,8 @@ int events_list(struct tx *tx, int64_t job, int limit, struct arena *a, struct e
 
 int lanes_list(struct tx *tx, struct arena *a, struct lane **out, size_t *n, struct err *e);
 
-/* A worker that registers: made or found by name; its session becomes this one. Attempts of an older session are
- * the caller's to reclaim (jobs_reclaim). */
+/* A worker that registers: made or found by name; its session becomes this one. Attempts of an older
+ * session are the caller's to reclaim (jobs_reclaim). */
 int workers_register(struct tx *tx, const struct worker *w, int64_t *id, struct err *e);
 /* ERR_STALE if the session is not the worker's newest. */
 int workers_find_session(struct tx *tx, const char *name, const char *session, struct arena *a,
@@ -60,7 +60,8 @@ int targets_add(struct tx *tx, const char *name, const char *suite, const char *
 		struct err *e);
 int targets_get(struct tx *tx, const char *name, struct arena *a, struct target *out, struct err *e);
 int targets_list(struct tx *tx, struct arena *a, struct target **out, size_t *n, struct err *e);
-/* A job begins to make an image for it / has ended doing so (image NULL: failed; an older image stays in use). */
+/* A job begins to make an image for it / has ended doing so (image NULL: failed; an older image stays in
+ * use). */
 int targets_making(struct tx *tx, const char *name, int64_t job, struct err *e);
 int targets_made(struct tx *tx, const char *name, int64_t job, const char *image, int64_t bytes,
 		 struct err *e);

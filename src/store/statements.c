@@ -1,5 +1,6 @@
-/* Numbers of states stand in the text, because only then a partial index serves the query: 1 blocked, 2 scheduled,
- * 3 waiting, 4 running, 5 collecting, 6 depwait, 7 suspended, 8 succeeded, 9 failed, 10 cancelled. */
+/* Numbers of states stand in the text, because only then a partial index serves the query: 1 blocked, 2
+ * scheduled, 3 waiting, 4 running, 5 collecting, 6 depwait, 7 suspended, 8 succeeded, 9 failed, 10
+ * cancelled. */
 #include "store/statements.h"
 
 #include "model/state.h"
@@ -18,8 +19,8 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	HEAD_COLUMNS ",j.priority,j.owner,j.target,j.chain,j.created,j.timeout,j.silence,j.name,j.dedupe," \
 		     "j.progress"
 
-/* $1 limit, $2 before, $3 states, $4 kind, $5 owner, $6 worker, $7 name, $8 name's end for a prefix, $9 target;
- * NULL = any. */
+/* $1 limit, $2 before, $3 states, $4 kind, $5 owner, $6 worker, $7 name, $8 name's end for a prefix, $9
+ * target; NULL = any. */
 #define LIST_REST                                                                                            \
 	" j.id < $2 AND ($3 IS NULL OR (1 << j.state) & $3) AND ($4 IS NULL OR j.kind = $4)"                 \
 	" AND ($5 IS NULL OR j.owner = $5) AND ($6 IS NULL OR j.worker = $6)"                                \

@@ -1,16 +1,18 @@
 /* The store: everything that is kept, behind transactions that share their cost.
  *
  * A store owns its database connections and their threads. Work comes as tasks. A write task runs inside a
- * transaction, together with the other write tasks that arrived while the one before was being committed (group
- * commit); each in a savepoint of its own, so that one that fails takes nothing of its neighbours along. done() is
- * called after the commit, when what run() did is durable, or with the error that undid it. A read task sees
- * everything that was durable when it began.
+ * transaction, together with the other write tasks that arrived while the one before was being committed
+ * (group commit); each in a savepoint of its own, so that one that fails takes nothing of its neighbours
+ * along. done() is called after the commit, when what run() did is durable, or with the error that undid
+ * it. A read task sees everything that was durable when it began.
  *
- * On SQLite there is one thread and one connection that writes and checkpoints, and one that only reads; the data
- * folder is locked against every other process. A task is the caller's memory and stays valid until done().
+ * On SQLite there is one thread and one connection that writes and checkpoints, and one that only reads;
+ * the data folder is locked against every other process. A task is the caller's memory and stays valid
+ * until done().
  *
- * Inside run() the aggregates are used: store/jobs.h, attempts.h, targets.h, workers.h, events.h, artifacts.h,
- * check.h. They are called from run() only. Logs and blobs are files: store/logs.h, store/blobs.h; any thread. */
+ * Inside run() the aggregates are used: store/jobs.h, attempts.h, targets.h, workers.h, events.h,
+ * artifacts.h, check.h. They are called from run() only. Logs and blobs are files: store/logs.h,
+ * store/blobs.h; any thread. */
 #ifndef SLIPWAY_STORE_STORE_H
 #define SLIPWAY_STORE_STORE_H
 
@@ -26,7 +28,8 @@ struct tx;
 
 struct store_task {
 	int (*run)(struct tx *tx, struct store_task *t, struct err *e);
-	/* On a thread of the store; must be quick: hand over, wake, free. t->rc and t->err say how it went. */
+	/* On a thread of the store; must be quick: hand over, wake, free. t->rc and t->err say how it
+	 * went. */
 	void (*done)(struct store_task *t);
 	int rc;
 	struct err err;
@@ -65,7 +68,8 @@ int store_write_wait(struct store *s, struct store_task *t);
 int store_read_wait(struct store *s, struct store_task *t);
 
 const char *store_data_dir(const struct store *s);
-/* The store's clock: wall time as it was when the store was opened, moved on by the boot clock; it never steps. */
+/* The store's clock: wall time as it was when the store was opened, moved on by the boot clock; it never
+ * steps. */
 int64_t store_now_ms(const struct store *s);
 int64_t tx_now_ms(const struct tx *tx);
 /* The store a transaction belongs to. */

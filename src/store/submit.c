@@ -1,5 +1,5 @@
-/* Births. A batch is planned as a whole before a row is written: which lines are new, what numbers they get, what
- * each needs, in which chain it is, and whether something it needs has failed already. */
+/* Births. A batch is planned as a whole before a row is written: which lines are new, what numbers they
+ * get, what each needs, in which chain it is, and whether something it needs has failed already. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,8 +98,8 @@ static int compare_ids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* References become numbers; each once. A number of this batch given as a plain number is refused: it does not
- * exist yet. */
+/* References become numbers; each once. A number of this batch given as a plain number is refused: it does
+ * not exist yet. */
 static int plan_needs(struct plan *p, size_t at, struct err *e)
 {
 	struct plan_line *l = &p->lines[at];
@@ -174,8 +174,8 @@ static int edges_make(struct plan *p, struct edges *g, struct err *e)
 	return 0;
 }
 
-/* A line in a cycle: from one that could not be ordered, go to one that it needs and that could not either, so often
- * that what merely waits for the cycle is behind. */
+/* A line in a cycle: from one that could not be ordered, go to one that it needs and that could not
+ * either, so often that what merely waits for the cycle is behind. */
 static size_t find_cycle(const struct plan *p, const struct edges *g)
 {
 	size_t at = 0;
@@ -184,7 +184,8 @@ static size_t find_cycle(const struct plan *p, const struct edges *g)
 	for (size_t step = 0; step < p->len; step++) {
 		const struct plan_line *l = &p->lines[at];
 		for (size_t k = 0; k < l->needs_len; k++) {
-			size_t to = l->needs[k] < p->first ? at : (size_t)(line_of(p, l->needs[k]) - p->lines);
+			size_t to = l->needs[k] < p->first ? at
+							   : (size_t)(line_of(p, l->needs[k]) - p->lines);
 			if (to != at && g->missing[to]) {
 				at = to;
 				break;

@@ -1,8 +1,8 @@
 /* A transaction, as the aggregates see it; and what a connection of the store remembers beside its tables.
  *
- * There is one struct tx a connection, for the life of the store. Everything in it that a task changes (interned
- * names, lanes, tallies, the list of changes) is put back when that task, or the whole transaction, is undone:
- * tx_mark() before, tx_undo() to go back. */
+ * There is one struct tx a connection, for the life of the store. Everything in it that a task changes
+ * (interned names, lanes, tallies, the list of changes) is put back when that task, or the whole
+ * transaction, is undone: tx_mark() before, tx_undo() to go back. */
 #ifndef SLIPWAY_STORE_TX_PRIV_H
 #define SLIPWAY_STORE_TX_PRIV_H
 

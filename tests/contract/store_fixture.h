@@ -1,5 +1,5 @@
-/* A store in a folder of its own, and short words for what the tests of it do: each runs one task and gives its rc;
- * the error is in fx->err. */
+/* A store in a folder of its own, and short words for what the tests of it do: each runs one task and
+ * gives its rc; the error is in fx->err. */
 #ifndef SLIPWAY_TESTS_STORE_FIXTURE_H
 #define SLIPWAY_TESTS_STORE_FIXTURE_H
 

@@ -1,5 +1,5 @@
-/* Killed at any moment: what was answered is there, nothing is half there, and it opens again by itself. A child works
- * and writes each number it was answered into a pipe; it is killed after a random time. */
+/* Killed at any moment: what was answered is there, nothing is half there, and it opens again by itself. A
+ * child works and writes each number it was answered into a pipe; it is killed after a random time. */
 #include "test.h"
 
 #include <fcntl.h>

@@ -192,7 +192,8 @@ static void test_nothing_there(void **state)
 	unlink(path);
 	assert_int_equal(store_open(&s, &(struct store_options){ .data_dir = fx->dir }, &e), -1);
 	assert_int_equal(e.code, ERR_NOT_FOUND);
-	/* A creation that was cut short leaves no half file under the real name, and does not hinder the next. */
+	/* A creation that was cut short leaves no half file under the real name, and does not hinder the
+	 * next. */
 	char part[160];
 	snprintf(part, sizeof part, "%s.new", path);
 	int fd = open(part, O_WRONLY | O_CREAT, 0600);

@@ -1,5 +1,5 @@
-/* Every statement prepares, and those that run often are served by the index that was made for them: no table of jobs
- * is ever read from end to end to dispatch or to show a page. */
+/* Every statement prepares, and those that run often are served by the index that was made for them: no
+ * table of jobs is ever read from end to end to dispatch or to show a page. */
 #include "test.h"
 
 #include <sqlite3.h>
