@@ -96,20 +96,20 @@ static void receive(int fd, struct reply *r)
 			if (length && length < end)
 				want = strtol(length + 15, NULL, 10);
 		}
-		if (want >= 0 ? r->len - head >= (size_t)want :
-				r->len >= head + 5 && memcmp(r->body + r->len - 5, "0\r\n\r\n", 5) == 0)
+		if (want >= 0 ? r->len - head >= (size_t)want
+			      : r->len >= head + 5 && memcmp(r->body + r->len - 5, "0\r\n\r\n", 5) == 0)
 			break;
 	}
 	memmove(r->body, r->body + head, r->len - head + 1);
 	r->len -= head;
 }
 
-static void call(int fd, const char *method, const char *path, const char *headers, const char *body, size_t len,
-		 struct reply *r)
+static void call(int fd, const char *method, const char *path, const char *headers, const char *body,
+		 size_t len, struct reply *r)
 {
 	char head[1024];
-	int n = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: s\r\n%sContent-Length: %zu\r\n\r\n", method, path,
-			 headers, len);
+	int n = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: s\r\n%sContent-Length: %zu\r\n\r\n",
+			 method, path, headers, len);
 	send_all(fd, head, (size_t)n);
 	if (len)
 		send_all(fd, body, len);
@@ -207,9 +207,10 @@ static int results_of(const char *specs, char *out, size_t size)
 		int attempt = 0;
 		if (sscanf(p, "{\"job\":%lld,\"attempt\":%d", &job, &attempt) != 2)
 			continue;
-		used += (size_t)snprintf(out + used, size - used,
-					 "%s{\"job\":%lld,\"attempt\":%d,\"outcome\":\"succeeded\",\"exit_code\":0}",
-					 n ? "," : "", job, attempt);
+		used += (size_t)snprintf(
+			out + used, size - used,
+			"%s{\"job\":%lld,\"attempt\":%d,\"outcome\":\"succeeded\",\"exit_code\":0}",
+			n ? "," : "", job, attempt);
 		n++;
 	}
 	return n;
@@ -220,14 +221,16 @@ static void lease(int n, int per)
 	struct reply r = { 0 };
 	int fd = dial();
 	char body[512];
-	snprintf(body, sizeof body,
-		 "{\"name\":\"bench\",\"machine\":\"bench\",\"boot_id\":\"b\",\"session\":\"%016llx\",\"version\":\"0\","
-		 "\"arch\":\"amd64\",\"isolations\":[\"none\"],\"tags\":[\"bench\"],\"slots\":%d,\"pid\":1}",
-		 (unsigned long long)(now_s() * 1e6), per);
+	snprintf(
+		body, sizeof body,
+		"{\"name\":\"bench\",\"machine\":\"bench\",\"boot_id\":\"b\",\"session\":\"%016llx\",\"version\":\"0\","
+		"\"arch\":\"amd64\",\"isolations\":[\"none\"],\"tags\":[\"bench\"],\"slots\":%d,\"pid\":1}",
+		(unsigned long long)(now_s() * 1e6), per);
 	call(fd, "POST", "/feed/register", JSON_TYPE, body, strlen(body), &r);
 	char headers[256], session[64];
 	sscanf(strstr(body, "\"session\":\"") + 11, "%63[^\"]", session);
-	snprintf(headers, sizeof headers, JSON_TYPE "Slipway-Worker: bench\r\nSlipway-Session: %s\r\n", session);
+	snprintf(headers, sizeof headers, JSON_TYPE "Slipway-Worker: bench\r\nSlipway-Session: %s\r\n",
+		 session);
 
 	size_t size = (size_t)per * 128 + 256;
 	char *results = malloc(size), *ask = malloc(size + 256);
@@ -259,7 +262,8 @@ static void lease(int n, int per)
 int main(int argc, char **argv)
 {
 	if (argc < 4) {
-		fprintf(stderr, "usage: drive SOCKET enqueue N CLIENTS | batch N | list ROUNDS | why ID ROUNDS | lease N PER\n");
+		fprintf(stderr,
+			"usage: drive SOCKET enqueue N CLIENTS | batch N | list ROUNDS | why ID ROUNDS | lease N PER\n");
 		return 2;
 	}
 	socket_path = argv[1];

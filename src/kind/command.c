@@ -31,13 +31,15 @@ static int plan_command(const struct kind_context *c, struct arena *a, struct sp
 	if (!step)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	bool is_native = c->job->isolation == ISOLATION_NONE;
-	*step = (struct spec_step){ .name = "",
-				    .argv = c->payload->argv,
-				    /* Root of a throw-away root: it may install what it likes in there, and is
+	*step = (struct spec_step){
+		.name = "",
+		.argv = c->payload->argv,
+		/* Root of a throw-away root: it may install what it likes in there, and is
 				     * nobody outside. */
-				    .user = USER_ROOT,
-				    .network = is_native ? NETWORK_FULL : NETWORK_NONE,
-				    .reason = REASON_EXIT };
+		.user = USER_ROOT,
+		.network = is_native ? NETWORK_FULL : NETWORK_NONE,
+		.reason = REASON_EXIT
+	};
 	out->steps = step;
 	out->steps_len = 1;
 	return is_native ? 0 : plan_chroot(c, out, e);

@@ -86,9 +86,9 @@ static int add_collect(const struct build_type *t, struct arena *a, struct spec 
 
 static int add_env(const struct env_var *env, size_t env_len, struct arena *a, struct spec *s, struct err *e)
 {
-	struct env_var *all = arena_array(a, s->env_len + env_len, sizeof *all);
+	struct env_var *all = arena_array(a, s->env_len + env_len + 1, sizeof *all);
 	size_t n = 0;
-	if (!all && s->env_len + env_len)
+	if (!all)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; i < env_len; i++)
 		all[n++] = env[i];

@@ -30,10 +30,10 @@ enum isolation {
 };
 enum { ISOLATION_LAST = ISOLATION_VM };
 
-const char *kind_name(enum job_kind k);	     /* NULL: no such kind */
-enum job_kind kind_parse(const char *name);  /* 0: no such name */
+const char *kind_name(enum job_kind k);	      /* NULL: no such kind */
+enum job_kind kind_parse(const char *name);   /* 0: no such name */
 const char *isolation_name(enum isolation i); /* NULL: no such isolation */
-int isolation_parse(const char *name);	     /* -1: no such name */
+int isolation_parse(const char *name);	      /* -1: no such name */
 /* This machine's Debian architecture ("amd64"), from what the program was compiled for. */
 const char *arch_native(void);
 
@@ -41,8 +41,8 @@ enum {
 	JOB_PRIORITY_MIN = -1000,
 	JOB_PRIORITY_MAX = 1000,
 	JOB_ATTEMPTS_MAX = 1000,
-	JOB_NAME_MAX = 200,	 /* bytes */
-	JOB_BODY_MAX = 1 << 20,	 /* bytes of one body */
+	JOB_NAME_MAX = 200,	/* bytes */
+	JOB_BODY_MAX = 1 << 20, /* bytes of one body */
 	JOB_NEEDS_MAX = 10000,
 	JOB_BATCH_MAX = 1000000, /* bodies in one call */
 	JOB_LOSSES_MAX = 5,	 /* this many lost workers end a job as failed (lost) */
@@ -54,8 +54,8 @@ struct job_limits {
 	int64_t log_bytes;
 	int64_t disk_bytes;
 	int64_t cpu_ms;
-	int64_t files;		 /* open files of a process */
-	int64_t artifacts;	 /* number of collected files */
+	int64_t files;		/* open files of a process */
+	int64_t artifacts;	/* number of collected files */
 	int64_t artifact_bytes; /* all collected files together */
 };
 

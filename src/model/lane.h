@@ -28,9 +28,9 @@ int worker_state_parse(const char *name); /* -1: no such name */
 struct worker {
 	int64_t id;
 	const char *name, *machine, *boot_id, *session, *version;
-	const char *arch;	/* what it runs natively and in chroots */
-	unsigned isolations;	/* bit (1 << enum isolation) */
-	const char *tags;	/* sorted, joined by "," */
+	const char *arch;    /* what it runs natively and in chroots */
+	unsigned isolations; /* bit (1 << enum isolation) */
+	const char *tags;    /* sorted, joined by "," */
 	int slots;
 	enum worker_state state;
 	int failures;

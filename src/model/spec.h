@@ -93,7 +93,8 @@ struct outcome {
 	struct usage usage;
 	int64_t log_bytes; /* size of the whole log */
 	bool is_log_truncated;
-	const void *log; /* the whole log if it fits OUTCOME_LOG_INLINE_MAX and was not sent before, else NULL */
+	const void
+		*log; /* the whole log if it fits OUTCOME_LOG_INLINE_MAX and was not sent before, else NULL */
 	size_t log_len;
 	const char *result; /* JSON text of result.json, or NULL */
 	const struct artifact *artifacts;
