@@ -359,12 +359,32 @@ static int count_slots(const char *work)
 	return n + count_files(path, false);
 }
 
+static int count_complaints(const struct rig *r)
+{
+	static const char *const words[] = { "Sanitizer", "runtime error", "internal error", "assert" };
+	char path[100], line[400];
+	CLEAN_FILE FILE *f = NULL;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%s/err", r->dir);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		for (size_t i = 0; i < ARRAY_LEN(words); i++)
+			if (strstr(line, words[i])) {
+				line[strcspn(line, "\n")] = '\0';
+				tap_note("said: %s", line);
+				n++;
+				break;
+			}
+	return n;
+}
+
 int rig_count_leftovers(const struct rig *r)
 {
 	char work[120];
 
 	snprintf(work, sizeof(work), "%s/worker", r->data);
-	return count_processes(r) + count_mounts(r) + count_slots(work);
+	return count_processes(r) + count_mounts(r) + count_slots(work) + count_complaints(r);
 }
 
 void rig_remove(struct rig *r)

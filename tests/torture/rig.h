@@ -48,7 +48,8 @@ void rig_kill(struct rig *r);
 pid_t child_of(pid_t parent, int i);
 /* TERM; gives the exit status, -1 when it did not end by itself. */
 int rig_stop(struct rig *r);
-/* Processes, mounts and files of attempts that are still there: their number, each told. */
+/* Processes, mounts and files of attempts that are still there, and complaints of the server, its workers or a sanitizer
+ * about themselves: their number, each told. */
 int rig_count_leftovers(const struct rig *r);
 /* Remove the folder unless something went wrong. */
 void rig_remove(struct rig *r);
