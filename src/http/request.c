@@ -1,9 +1,11 @@
 /* One request: its life, its parking and its answer. */
 #include "http/server_priv.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { STREAM_BLOCK_BYTES = 8 * 1024 };
+/* Held by each follower for as long as it follows; chunks are read into the connection's memory, not into this. */
+enum { STREAM_BLOCK_BYTES = 1024 };
 
 struct request *request_new(struct http_server *s, struct MHD_Connection *mhd, const char *path,
 			    const char *method)
@@ -230,6 +232,15 @@ static bool stream_park(struct request *r)
 	return may_park;
 }
 
+/* End an answer in the middle. libmicrohttpd 0.9.75 forgets a connection whose reader reports an error when the
+ * answer is chunked: nothing closes it until something else happens on it. So the reader claims a proper end, and the
+ * socket takes care that nobody sees one. */
+static ssize_t cut(struct request *r)
+{
+	shutdown(r->conn->fd, SHUT_RDWR);
+	return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 static ssize_t stream_read(void *cls, uint64_t at, char *bytes, size_t n)
 {
 	struct request *r = cls;
@@ -240,14 +251,14 @@ static ssize_t stream_read(void *cls, uint64_t at, char *bytes, size_t n)
 		bool is_ended = s->is_stopping || r->conn->is_gone;
 		pthread_mutex_unlock(&s->lock);
 		if (is_ended)
-			return MHD_CONTENT_READER_END_WITH_ERROR;
+			return cut(r);
 		int64_t got = r->reply.stream.read(r->reply.stream.ctx, bytes, n);
 		if (got > 0)
 			return (ssize_t)got;
 		if (got == HTTP_STREAM_END)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		if (got != HTTP_STREAM_WAIT)
-			return MHD_CONTENT_READER_END_WITH_ERROR;
+			return cut(r);
 		if (stream_park(r))
 			return 0;
 	}

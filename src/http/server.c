@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 enum {
-	CONNECTION_MEMORY_BYTES = 32 * 1024, /* touched as needed: an idle connection costs about 5 KiB */
+	CONNECTION_MEMORY_BYTES = 16 * 1024, /* half of it for a request's head; a used connection keeps it */
 	CONNECTION_INCREMENT_BYTES = 1024,
 	BODY_RESERVE_MAX = 1 << 20,
 };

@@ -12,6 +12,7 @@
 #include "server_fixture.h"
 
 #include "base/buf.h"
+#include "base/clean.h"
 #include "base/fd.h"
 #include "server/server.h"
 
@@ -239,6 +240,50 @@ static void test_follower_of_a_job_that_never_runs(void **state)
 	assert_int_equal(status, 200);
 	assert_int_equal(len, 0);
 	expect_error(fx, "GET", "/v1/jobs/1/log", NULL, 404, "not_found", "not started");
+}
+
+static int count_files(void)
+{
+	CLEAN_DIR DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	return n;
+}
+
+/* Followers of a silent log, and a parked lease: nothing is sent to them that would show that they are gone. */
+static void test_clients_that_left_are_noticed(void **state)
+{
+	struct sfx *fx = *state;
+	enum { FOLLOWERS = 20 };
+	int fds[FOLLOWERS + 2];
+	sfx_register(fx, &one, 1);
+	int64_t a = sfx_submit(fx, TRUE_BODY),
+		b = sfx_submit(fx, "{\"argv\":[\"true\"],\"tags\":[\"none\"]}");
+	json_decref(sfx_lease(fx, &one, 1, 0, NULL));
+	append(fx, a, 0, "x", 200);
+	int before = count_files();
+	for (int i = 0; i < FOLLOWERS; i++)
+		fds[i] = follow(fx, a, "");
+	fds[FOLLOWERS] = follow(fx, b, "");
+	fds[FOLLOWERS + 1] = sfx_lease_send(fx, &one, 1, 60000, NULL);
+	for (int i = 0; i < FOLLOWERS; i++) {
+		struct sfx_stream s = { .fd = fds[i] };
+		expect_bytes(&s, "x");
+		free(s.bytes);
+	}
+	for (int i = 0; i < FOLLOWERS + 2; i++)
+		close(fds[i]);
+	/* A parked call of another session is the clock. */
+	const struct sfx_worker clock = { "clock", "0000000000000009" };
+	sfx_register(fx, &clock, 1);
+	int left = count_files();
+	for (int i = 0; i < 200 && left > before; i++) {
+		json_decref(sfx_lease(fx, &clock, 0, 50, NULL));
+		left = count_files();
+	}
+	assert_in_range(left, 0, before);
 }
 
 /* --- wait --- */
@@ -501,6 +546,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_log_is_followed_from_before_the_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_log_that_came_with_the_outcome, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_follower_of_a_job_that_never_runs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clients_that_left_are_noticed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wait_until_all_are_final, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_scheduled_jobs_start_in_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_why, setup, teardown),
