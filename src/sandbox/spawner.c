@@ -73,6 +73,7 @@ static void set_inherited(struct keeper *k)
 	/* The owner's terminal and process group are not ours: its ^C is for it alone. */
 	setsid();
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	prctl(PR_SET_NAME, k->is_held ? "slipway-chroots" : "slipway-spawner");
 	k->unsent_end = &k->unsent;
 }
 
