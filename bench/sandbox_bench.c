@@ -1,6 +1,6 @@
 /* sandbox_bench [ROUNDS]: what a clean chroot costs, by src/run directly: /bin/true of this machine in a sandbox with an
  * overlay of its own, without and with a network namespace, beside the same program started bare by this process. In turns;
- * medians of the rounds and their ratio. Then 200 attempts that are given up early, and what they left.
+ * medians of the rounds and their ratio.
  *
  * Each start is one attempt from run_start() to on_finished(): root made, program run, all of it taken down. */
 #define _GNU_SOURCE
