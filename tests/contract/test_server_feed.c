@@ -317,7 +317,7 @@ static void test_artifacts_must_have_arrived(void **state)
 	int64_t a = sfx_submit(fx, TRUE_BODY), b = sfx_submit(fx, TRUE_BODY);
 	char more[400], path[200];
 	json_decref(sfx_lease(fx, &one, 2, 0, NULL));
-	const char *form =
+	static const char form[] =
 		"\"results\":[{\"job\":%lld,\"attempt\":1,\"outcome\":\"succeeded\",\"artifacts\":[{\"name\":"
 		"\"dir/h w\",\"sha256\":\"%s\",\"size\":5}]}]";
 	snprintf(more, sizeof more, form, (long long)a, sha);

@@ -11,6 +11,14 @@
 #include "base/clean.h"
 #include "base/fd.h"
 
+int fuzz_body(const uint8_t *data, size_t size);
+int fuzz_feed(const uint8_t *data, size_t size);
+int fuzz_result(const uint8_t *data, size_t size);
+int fuzz_deb822(const uint8_t *data, size_t size);
+int fuzz_recipe(const uint8_t *data, size_t size);
+int fuzz_type_ini(const uint8_t *data, size_t size);
+int fuzz_ansi(const uint8_t *data, size_t size);
+
 #define LLVMFuzzerTestOneInput fuzz_body
 #include "../../fuzz/fuzz_body.c"
 #undef LLVMFuzzerTestOneInput
