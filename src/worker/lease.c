@@ -21,7 +21,6 @@ enum {
 	/* While enough work is here, results may wait this long for company. */
 	GATHER_MS = 10,
 	GATHER_MAX = 24,
-	GATHER_STOCK = 16, /* that is enough work */
 	/* After an answer the next result is likely near: it will carry the offer. */
 	SETTLE_MS = 2,
 	SETTLE_FULL_MS = 20,
@@ -232,12 +231,18 @@ static void give_back_stuck(struct worker_loop *w, int64_t now)
 	}
 }
 
+/* The slots have work for twice the time that results would wait. */
+static bool is_well_stocked(const struct worker_loop *w)
+{
+	return w->held[HELD_QUEUED].count * w->mean_run_us / w->options->slots >= 2 * GATHER_MS * 1000;
+}
+
 static bool may_gather(const struct worker_loop *w, int64_t now)
 {
 	const struct held_list *done = &w->held[HELD_DONE];
 
-	return !w->is_stopping && done->count < GATHER_MAX && w->held[HELD_QUEUED].count >= GATHER_STOCK &&
-	       now - done->first->since_ms < GATHER_MS;
+	return !w->is_stopping && done->count < GATHER_MAX && now - done->first->since_ms < GATHER_MS &&
+	       is_well_stocked(w);
 }
 
 /* With results, or without to replace a waiting call that offers too little. */
