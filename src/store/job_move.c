@@ -1,4 +1,5 @@
 #include "store/job_priv.h"
+#include "store/records.h"
 
 static int add_event(struct tx *tx, int64_t job, int n, enum job_state from, enum job_state to,
 		     enum job_reason reason, const char *actor, const char *detail, struct err *e)
@@ -27,6 +28,14 @@ static int tell(struct tx *tx, const struct job_row *r, enum job_state from, str
 static int stale(const struct job_row *r, struct err *e)
 {
 	return err_set(e, ERR_STALE, "job %lld has changed meanwhile", (long long)r->j.id);
+}
+
+/* An image whose making ended without one, however it ended: lost, cancelled, or failed. */
+static int give_up_target(struct tx *tx, const struct job *j, struct err *e)
+{
+	if (j->kind != KIND_TARGET || (j->state != STATE_FAILED && j->state != STATE_CANCELLED))
+		return 0;
+	return targets_made(tx, "", j->id, NULL, 0, e);
 }
 
 int job_move(struct tx *tx, struct job_row *r, enum job_state to, enum job_reason reason, const char *actor,
@@ -58,7 +67,8 @@ int job_move(struct tx *tx, struct job_row *r, enum job_state to, enum job_reaso
 	j->reason = reason;
 	tx->tally[j->kind][from]--;
 	tx->tally[j->kind][to]++;
-	if (add_event(tx, j->id, r->events, from, to, reason, actor, detail, e) < 0)
+	if (add_event(tx, j->id, r->events, from, to, reason, actor, detail, e) < 0 ||
+	    give_up_target(tx, j, e) < 0)
 		return -1;
 	return tell(tx, r, from, e);
 }

@@ -243,7 +243,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			       " WHERE name = $1 AND job = $2 AND state <> 'removed'" },
 	[STMT_TARGET_FAILED] = { "target_failed",
 				 "UPDATE target SET state = CASE image WHEN '' THEN 'failed' ELSE 'ready' END,"
-				 " updated = $3 WHERE name = $1 AND job = $2 AND state <> 'removed'" },
+				 " updated = $2 WHERE job = $1 AND state <> 'removed'" },
 	[STMT_TARGET_REMOVE] = { "target_remove", "UPDATE target SET state = 'removed', updated = $2"
 						  " WHERE name = $1 AND state <> 'removed'" },
 	[STMT_TARGET_IS_USED] = { "target_is_used",

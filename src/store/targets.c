@@ -81,8 +81,7 @@ int targets_made(struct tx *tx, const char *name, int64_t job, const char *image
 {
 	/* A job that was overtaken by a newer one changes nothing. */
 	if (!image)
-		return tx_exec(tx, STMT_TARGET_FAILED, DB_ARGS(db_str(name), db_int(job), db_int(tx->now_ms)),
-			       NULL, e);
+		return tx_exec(tx, STMT_TARGET_FAILED, DB_ARGS(db_int(job), db_int(tx->now_ms)), NULL, e);
 	if (!hash_is_hex(image))
 		return err_set(e, ERR_INVALID, "target %s: its image is no sha256", name);
 	return tx_exec(tx, STMT_TARGET_MADE,

@@ -608,6 +608,28 @@ static void test_targets(void **state)
 	OK(fx_write(fx, do_add_target, NULL));
 }
 
+static int do_cancel_making(struct tx *tx, void *ctx, struct err *e)
+{
+	struct fx *fx = ctx;
+	struct job_new make = fx_new();
+	struct job_birth b;
+	struct target t;
+	make.kind = KIND_TARGET;
+	make.target = "sid";
+	if (jobs_submit(tx, &make, 1, "owner:ann", &b, e) < 0 ||
+	    targets_add(tx, "sid", "sid", "amd64", b.id, e) < 0 ||
+	    jobs_cancel(tx, b.id, "owner:ann", e) < 0 || targets_get(tx, "sid", &fx->arena, &t, e) < 0)
+		return -1;
+	return strcmp(t.state, "failed") == 0 ? 0 : err_set(e, ERR_INTERNAL, "%s", t.state);
+}
+
+/* However its making ends without an image: the target does not stay "making". */
+static void test_a_target_never_made(void **state)
+{
+	struct fx *fx = *state;
+	OK(fx_write(fx, do_cancel_making, fx));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -630,6 +652,7 @@ int main(void)
 		TEST(test_leases_expire),
 		TEST(test_history),
 		TEST(test_targets),
+		TEST(test_a_target_never_made),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
