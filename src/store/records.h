@@ -60,8 +60,8 @@ int targets_add(struct tx *tx, const char *name, const char *suite, const char *
 		struct err *e);
 int targets_get(struct tx *tx, const char *name, struct arena *a, struct target *out, struct err *e);
 int targets_list(struct tx *tx, struct arena *a, struct target **out, size_t *n, struct err *e);
-/* A job begins to make an image for it / has ended doing so (image NULL: failed; an older image stays in
- * use). */
+/* A job begins to make an image for it / has ended doing so (image NULL: failed; the job
+ * says of which target; an older image stays in use). */
 int targets_making(struct tx *tx, const char *name, int64_t job, struct err *e);
 int targets_made(struct tx *tx, const char *name, int64_t job, const char *image, int64_t bytes,
 		 struct err *e);
