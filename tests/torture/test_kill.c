@@ -32,7 +32,7 @@ enum {
 	OPEN_MAX = 18,	     /* jobs submitted and not known to have ended */
 	PAUSE_MAX_MS = 100,  /* between two kills */
 	PROGRESS_MS = 5000,  /* most kills wait for a job to do something first, but not longer */
-	KILLING_MS = 300000, /* unless somebody said how often */
+	KILLING_MS = 900000, /* at most, unless somebody said how often */
 	SETTLE_MS = 120000,  /* for what is left to end, after the last kill */
 	LOG_BYTES = 6000,
 };
