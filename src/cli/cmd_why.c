@@ -21,8 +21,10 @@ static void print_line(const char *before, const char *text)
 static void print_why(const json_t *why)
 {
 	char before[64];
-	snprintf(before, sizeof before, "job %lld is %s: ", (long long)field_int(why, "id"),
-		 field_text(why, "state"));
+	const char *state = field_text(why, "state");
+	bool is_past = strcmp(state, "failed") == 0 || strcmp(state, "succeeded") == 0;
+	snprintf(before, sizeof before, "job %lld %s%s: ", (long long)field_int(why, "id"),
+		 is_past ? "" : "is ", state);
 	print_line(before, field_text(why, "summary"));
 	for (size_t i = 0; i < field_count(why, "causes"); i++)
 		print_line("  - ", field_text(field_at(why, "causes", i), "text"));

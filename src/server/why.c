@@ -266,8 +266,7 @@ static int explain_succeeded(struct why *y, const struct job *j, struct err *e)
 	size_t n;
 	if (artifacts_list(y->tx, j->id, 0, y->arena, &files, &n, e))
 		return -1;
-	y->summary = arena_printf(y->arena, "it succeeded on worker %s at %s", j->worker,
-				  at_time(y, j->finished_ms));
+	y->summary = arena_printf(y->arena, "on worker %s at %s", j->worker, at_time(y, j->finished_ms));
 	for (size_t i = 0; i < n && i < WHY_NEEDS_MAX; i++)
 		why_cause(y, 0,
 			  arena_printf(y->arena, "it produced %s (%" PRId64 " bytes)", files[i].name,
@@ -311,11 +310,11 @@ static int explain_failed(struct why *y, const struct job *j, struct err *e)
 		return 0;
 	}
 	const char *meaning = reason_meaning(j->reason);
-	y->summary = arena_printf(y->arena, "it failed: %s", meaning ? meaning : "no reason was given");
+	y->summary = arena_printf(y->arena, "%s", meaning ? meaning : "no reason was given");
 	if (j->reason == REASON_EXIT && j->exit_code >= 0)
-		y->summary = arena_printf(y->arena, "it failed: it ended with status %d", j->exit_code);
+		y->summary = arena_printf(y->arena, "it ended with status %d", j->exit_code);
 	if (j->reason == REASON_SIGNAL && j->signal > 0)
-		y->summary = arena_printf(y->arena, "it failed: it was ended by signal %d (%s)", j->signal,
+		y->summary = arena_printf(y->arena, "it was ended by signal %d (%s)", j->signal,
 					  sigabbrev_np(j->signal) ? sigabbrev_np(j->signal) : "?");
 	if (j->failures > 1)
 		why_cause(y, 0, arena_printf(y->arena, "it failed %d times", j->failures));
