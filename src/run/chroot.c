@@ -28,6 +28,11 @@ static const char *hosts_text(struct run_attempt *a)
 			    name);
 }
 
+static bool is_on_disk(const struct run_attempt *a)
+{
+	return a->spec.scratch == SCRATCH_DISK || a->run->is_disk_only;
+}
+
 static int open_root(struct run_attempt *a, struct err *e)
 {
 	const struct spec *s = &a->spec;
@@ -39,12 +44,12 @@ static int open_root(struct run_attempt *a, struct err *e)
 		.id = a->id,
 		.slot = a->slot,
 		.image = s->image,
-		.scratch = s->scratch == SCRATCH_MEMORY ? SPAWNER_SCRATCH_MEMORY : SPAWNER_SCRATCH_DISK,
+		.scratch = is_on_disk(a) ? SPAWNER_SCRATCH_DISK : SPAWNER_SCRATCH_MEMORY,
 		.memory_bytes = bytes,
 		.hosts = hosts_text(a),
 		.resolv_conf = has_resolv ? resolv.data : NULL,
 	};
-	if (s->scratch == SCRATCH_DISK && s->limits.disk_bytes)
+	if (is_on_disk(a) && s->limits.disk_bytes)
 		pump_note(a, "the limit of %lld bytes of disk holds for each file alone", (long long)bytes);
 	a->is_root_open = true;
 	return spawner_root_open(a->run->chroot, &root, e);
@@ -89,7 +94,7 @@ static int start_step(struct run_attempt *a, const struct spec_step *step, int o
 		.procs_fds = { c->v2_procs >= 0 ? c->v2_procs : c->procs[0], c->procs[1] },
 		.files = l->files,
 		.cpu_s = (l->cpu_ms + 999) / 1000,
-		.file_bytes = a->spec.scratch == SCRATCH_DISK ? l->disk_bytes : 0,
+		.file_bytes = is_on_disk(a) ? l->disk_bytes : 0,
 		.is_root = step->user == USER_ROOT,
 		.net = step->network == NETWORK_NONE ? SPAWNER_NET_NONE : SPAWNER_NET_HOST,
 		.hostname = *a->spec.hostname ? a->spec.hostname : "slipway",

@@ -100,6 +100,7 @@ static int open_spawner(struct run *r, bool is_held, struct spawner **out, struc
 		.held_fds_len = is_held ? 1 : 2,
 		.on_orphaned = is_held ? NULL : on_orphaned,
 		.ctx = r,
+		.is_disk_only = r->options.is_disk_only,
 	};
 	if (spawner_open(out, &o, e) < 0)
 		return -1;
@@ -121,6 +122,7 @@ static int wait_hello(struct run *r, struct err *e)
 		return -1;
 	if (ev.sys)
 		return err_set(e, ERR_UNSUPPORTED, "%s", ev.text);
+	r->is_disk_only = ev.is_disk_only;
 	image_add_known(r, ev.text);
 	return 0;
 }

@@ -46,6 +46,7 @@ struct run_options {
 	/* Folder of blobs named by their sha256: inputs and images of a spec are there before run_start(). */
 	const char *blob_dir;
 	int64_t log_delay_ms; /* 0 = 100 */
+	bool is_disk_only;    /* be as where memory cannot hold a scratch; for tests */
 	struct run_events events;
 	void *ctx;
 };

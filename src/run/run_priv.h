@@ -108,6 +108,7 @@ struct run {
 	char *work_path; /* absolute */
 	struct spawner *native, *chroot;
 	bool is_chroot_ready;
+	bool is_disk_only; /* each scratch is on disk, whatever the spec says */
 	char why_not[256];
 	struct cgroup cgroup;
 	struct run_attempt *slots[RUN_SLOTS_MAX];

@@ -71,6 +71,7 @@ struct keeper_event {
 struct keeper {
 	const struct spawner_options *options;
 	bool is_held;
+	bool is_memory_able, is_disk_able; /* can be the upper layer of a root */
 	int sock, epoll, timer;
 	int trash_fd;	/* folder to sweep; -1 */
 	int sweeper_fd; /* a byte wakes it; -1 until there is one */

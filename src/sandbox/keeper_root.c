@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -64,6 +65,26 @@ static int leave_old_root(struct err *e)
 	return 0;
 }
 
+/* May folders here be marked as hiding those of the layer below? */
+static bool has_user_attributes(const char *path)
+{
+	static const char name[] = "user.overlay.probe";
+	return setxattr(path, name, "y", 1, 0) == 0 && removexattr(path, name) == 0;
+}
+
+/* The root itself is a tmpfs of this namespace, as a scratch in memory would be. */
+static int probe_scratch(struct keeper *k, struct err *e)
+{
+	k->is_memory_able = !k->options->is_disk_only && has_user_attributes("/t");
+	k->is_disk_able = has_user_attributes("/w/scratch");
+	if (k->is_memory_able || k->is_disk_able)
+		return 0;
+	return err_set(
+		e, ERR_UNSUPPORTED,
+		"neither memory (before Linux 6.6) nor the file system of the work folder can hold what "
+		"an overlay writes: they have no attributes in user.*");
+}
+
 int keeper_root_setup(struct keeper *k, struct err *e)
 {
 	static const char *const folders[] = { "w", "m", "t", "dev", "proc" };
@@ -92,7 +113,7 @@ int keeper_root_setup(struct keeper *k, struct err *e)
 		if (mkdir(kept[i], 0755) < 0 && errno != EEXIST)
 			return err_sys(e, "make %s", kept[i]);
 	k->trash_fd = open("w/trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return k->trash_fd < 0 ? err_sys(e, "open the trash") : 0;
+	return k->trash_fd < 0 ? err_sys(e, "open the trash") : probe_scratch(k, e);
 }
 
 static void to_trash(struct keeper *k, const char *path)
@@ -133,7 +154,7 @@ void keeper_hello(struct keeper *k)
 		free(list[i]);
 	}
 	free(list);
-	struct wire_event ev = { 0 };
+	struct wire_event ev = { .is_disk_only = !k->is_memory_able };
 	keeper_report(k, SPAWNER_HELLO, NULL, &ev, text.len < WIRE_BYTES_MAX / 2 ? text.data : "");
 }
 
@@ -176,6 +197,9 @@ static int fill_upper(int scratch, const char *hosts, const char *resolv, struct
 static int mount_scratch(struct keeper *k, struct keeper_root *r, const struct wire_root *w, struct err *e)
 {
 	r->is_memory = w->scratch == SPAWNER_SCRATCH_MEMORY;
+	if (!(r->is_memory ? k->is_memory_able : k->is_disk_able))
+		return err_set(e, ERR_UNSUPPORTED, "%s has no attributes in user.*, which an overlay needs",
+			       r->is_memory ? "memory" : "the file system of the work folder");
 	if (!r->is_memory) {
 		snprintf(r->scratch, sizeof r->scratch, "w/scratch/%lld", (long long)++k->serial);
 		return mkdir(r->scratch, 0700) < 0 ? err_sys(e, "make a scratch folder") : 0;

@@ -212,6 +212,7 @@ int spawner_next(struct spawner *s, struct spawner_event *ev, struct err *e)
 		.is_by_watchdog = w.is_by_watchdog,
 		.has_result = w.has_result,
 		.is_disk_full = w.is_disk_full,
+		.is_disk_only = w.is_disk_only,
 		.status = w.status,
 		.cpu_user_us = w.cpu_user_us,
 		.cpu_sys_us = w.cpu_sys_us,
@@ -328,7 +329,8 @@ int spawner_task(struct spawner *s, int task, int slot, const void *arg, size_t 
 	CLEAN_FD int ours = ends[0];
 	CLEAN_FD int theirs = ends[1];
 	all[0] = theirs;
-	memcpy(all + 1, fds, sizeof(int) * (size_t)fds_len);
+	if (fds_len > 0)
+		memcpy(all + 1, fds, sizeof(int) * (size_t)fds_len);
 	struct wire_part parts[2] = { { &number, sizeof number }, { arg, len } };
 	if (fd_set_nonblocking(ours, e) < 0 || tell(s, &head, parts, len ? 2 : 1, all, fds_len + 1, e) < 0)
 		return -1;

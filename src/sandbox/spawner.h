@@ -50,6 +50,7 @@ struct spawner_options {
 	/* What the spawner does when its owner has died and all is killed; NULL = nothing. */
 	void (*on_orphaned)(void *ctx);
 	void *ctx;
+	bool is_disk_only; /* be as where memory cannot hold a scratch; for tests */
 };
 
 enum spawner_net { SPAWNER_NET_HOST, SPAWNER_NET_NONE };
@@ -71,6 +72,8 @@ struct spawner_start {
 	const char *hostname;
 };
 
+/* An overlay's upper layer needs attributes in user.*, which tmpfs has since Linux 6.6 only: without them a folder of the
+ * image cannot be removed and made again. The hello says if memory is no choice (is_disk_only). */
 enum spawner_scratch { SPAWNER_SCRATCH_MEMORY, SPAWNER_SCRATCH_DISK };
 
 /* The root file system of a sandbox, made before its first start and kept for all its steps. */
@@ -99,6 +102,7 @@ struct spawner_event {
 	bool is_by_watchdog;
 	bool is_disk_full; /* a sandbox's scratch in memory had no room left when it failed */
 	bool has_result;   /* a sandbox's command left /job/result.json */
+	bool is_disk_only; /* hello: SPAWNER_SCRATCH_MEMORY does not work here */
 	int status;	   /* as wait4() gives it, if is_started; 126 or 127 << 8 after a failed exec */
 	int64_t cpu_user_us, cpu_sys_us, memory_peak_bytes;
 	int sys;

@@ -56,7 +56,7 @@ struct wire_root {
 
 struct wire_event {
 	int32_t kind, status, sys;
-	uint32_t is_started, is_by_watchdog, has_result, is_disk_full;
+	uint32_t is_started, is_by_watchdog, has_result, is_disk_full, is_disk_only;
 	int64_t cpu_user_us, cpu_sys_us, memory_peak_bytes;
 };
 

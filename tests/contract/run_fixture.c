@@ -114,6 +114,7 @@ void rx_open(struct rx *fx)
 		.blob_dir = fx->blobs,
 		.events = { .on_log = on_log, .on_collecting = on_collecting, .on_finished = on_finished },
 		.ctx = fx,
+		.is_disk_only = fx->is_disk_only,
 	};
 	if (run_open(&fx->run, &o, &fx->err) < 0)
 		fail_msg("%s", fx->err.text);
@@ -121,7 +122,7 @@ void rx_open(struct rx *fx)
 
 bool rx_init(struct rx *fx, enum isolation isolation)
 {
-	memset(fx, 0, sizeof *fx);
+	*fx = (struct rx){ .is_disk_only = fx->is_disk_only };
 	buf_init(&fx->log);
 	fx->isolation = isolation;
 	snprintf(fx->dir, sizeof fx->dir, "/tmp/run-test-XXXXXX");

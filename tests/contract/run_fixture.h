@@ -24,6 +24,7 @@ struct rx {
 	char dir[64], work[80], blobs[80], logs[80];
 	char image[65];
 	enum isolation isolation;
+	bool is_disk_only; /* kept by rx_init */
 	struct run *run;
 	struct err err;
 	int finished, collecting;

@@ -665,12 +665,29 @@ static void test_chroot_disk_scratch(void **state)
 	s = rx_spec(fx, "head -c 30000000 /dev/zero >big || exit 3");
 	s.limits.disk_bytes = 8 << 20;
 	rx_run(fx, &s);
-	rx_assert_outcome(fx, OUTCOME_FAILED, REASON_DISK);
+	if (!fx->is_disk_only)
+		rx_assert_outcome(fx, OUTCOME_FAILED, REASON_DISK);
 	s.scratch = SCRATCH_DISK;
 	s.job = rx_next_job();
 	s.limits.disk_bytes = 8 << 20;
 	rx_run(fx, &s);
 	assert_int_equal(fx->o.exit_code, 3);
+}
+
+/* Folders of the image removed and made again, which an upper layer without attributes cannot do. */
+static void test_chroot_replaced_folders(void **state)
+{
+	struct rx *fx = *state;
+	static const char script[] = "rm -r /root && mkdir /root && echo x >/root/f && rm -r /root && "
+				     "mkdir /root && echo ok && mkdir /root/d && rm -r /tmp && echo done";
+	for (int i = 0; i < 2; i++) {
+		struct spec s = rx_spec(fx, script);
+		fx->step_room.user = USER_ROOT;
+		s.scratch = i ? SCRATCH_DISK : SCRATCH_MEMORY;
+		rx_run(fx, &s);
+		rx_assert_log(fx, "ok\ndone\n");
+		rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
+	}
 }
 
 static void test_chroot_bad_images(void **state)
@@ -779,6 +796,7 @@ int main(void)
 		cmocka_unit_test(test_chroot_confined),
 		cmocka_unit_test(test_chroot_root_step),
 		cmocka_unit_test(test_chroot_disk_scratch),
+		cmocka_unit_test(test_chroot_replaced_folders),
 		cmocka_unit_test(test_chroot_bad_images),
 		cmocka_unit_test(test_chroot_hostile_image),
 		cmocka_unit_test(test_chroot_images_are_bounded),

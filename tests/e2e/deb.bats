@@ -47,6 +47,8 @@ why_not() {
 setup_file() {
 	make_dir
 	start_server --slots 2
+	# A job that has run: the worker is there, and has said what it can.
+	sw run -- true
 	why=$(why_not)
 	export why
 	[ -z "$why" ] || return 0
