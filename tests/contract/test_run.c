@@ -690,6 +690,18 @@ static void test_chroot_replaced_folders(void **state)
 	}
 }
 
+/* A job that wants its scratch in memory is told how its limit holds where that is not possible. */
+static void test_chroot_disk_in_place_of_memory(void **state)
+{
+	struct rx *fx = *state;
+	struct spec s = rx_spec(fx, "head -c 30000000 /dev/zero >big || exit 3");
+	s.limits.disk_bytes = 8 << 20;
+	rx_run(fx, &s);
+	rx_assert_outcome(fx, OUTCOME_FAILED, REASON_EXIT);
+	assert_int_equal(fx->o.exit_code, 3);
+	assert_non_null(strstr(fx->log.data, "8388608 bytes of disk holds for each file alone"));
+}
+
 static void test_chroot_bad_images(void **state)
 {
 	struct rx *fx = *state;
@@ -753,18 +765,24 @@ static void test_chroot_images_are_bounded(void **state)
 	assert_true(!d || found == 4);
 }
 
+static struct rx native_rx, chroot_rx, disk_only_rx = { .is_disk_only = true };
+
 static int open_native(void **state)
 {
-	static struct rx fx;
-	*state = &fx;
-	return rx_init(&fx, ISOLATION_NONE) ? 0 : -1;
+	*state = &native_rx;
+	return rx_init(&native_rx, ISOLATION_NONE) ? 0 : -1;
 }
 
 static int open_chroot(void **state)
 {
-	static struct rx fx;
-	*state = &fx;
-	return rx_init(&fx, ISOLATION_CHROOT) ? 0 : -1;
+	*state = &chroot_rx;
+	return rx_init(&chroot_rx, ISOLATION_CHROOT) ? 0 : -1;
+}
+
+static int open_disk_only(void **state)
+{
+	*state = &disk_only_rx;
+	return rx_init(&disk_only_rx, ISOLATION_CHROOT) ? 0 : -1;
 }
 
 static int close_either(void **state)
@@ -788,23 +806,31 @@ static int close_either(void **state)
 		COMMON(test_many_at_once), COMMON(test_usage_is_told), COMMON(test_watchdog),                \
 		COMMON(test_owner_killed), COMMON(test_aborted_leave_nothing)
 
+#define CHROOT_TESTS                                                                                           \
+	cmocka_unit_test(test_chroot_confined), cmocka_unit_test(test_chroot_root_step),                       \
+		cmocka_unit_test(test_chroot_disk_scratch), cmocka_unit_test(test_chroot_replaced_folders),    \
+		cmocka_unit_test(test_chroot_bad_images), cmocka_unit_test(test_chroot_hostile_image),         \
+		cmocka_unit_test(test_chroot_images_are_bounded)
+
+static bool can_chroot(void)
+{
+	static struct rx probe;
+	if (!rx_init(&probe, ISOLATION_CHROOT))
+		return false;
+	rx_release(&probe);
+	return true;
+}
+
 int main(void)
 {
 	const struct CMUnitTest native[] = { COMMON_TESTS, cmocka_unit_test(test_second_owner_is_refused) };
-	const struct CMUnitTest chroot[] = {
-		COMMON_TESTS,
-		cmocka_unit_test(test_chroot_confined),
-		cmocka_unit_test(test_chroot_root_step),
-		cmocka_unit_test(test_chroot_disk_scratch),
-		cmocka_unit_test(test_chroot_replaced_folders),
-		cmocka_unit_test(test_chroot_bad_images),
-		cmocka_unit_test(test_chroot_hostile_image),
-		cmocka_unit_test(test_chroot_images_are_bounded),
-	};
+	const struct CMUnitTest chroot[] = { COMMON_TESTS, CHROOT_TESTS };
+	const struct CMUnitTest disk_only[] = { COMMON_TESTS, CHROOT_TESTS,
+						cmocka_unit_test(test_chroot_disk_in_place_of_memory) };
 	int failed = cmocka_run_group_tests_name("run_native", native, open_native, close_either);
-	struct rx probe;
-	if (!rx_init(&probe, ISOLATION_CHROOT))
+	if (!can_chroot())
 		return failed;
-	rx_release(&probe);
-	return failed + cmocka_run_group_tests_name("run_chroot", chroot, open_chroot, close_either);
+	failed += cmocka_run_group_tests_name("run_chroot", chroot, open_chroot, close_either);
+	return failed + cmocka_run_group_tests_name("run_chroot_disk_only", disk_only, open_disk_only,
+						    close_either);
 }
