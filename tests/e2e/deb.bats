@@ -31,17 +31,8 @@ source_package() {
 
 # Why real builds cannot be tried here; nothing if they can.
 why_not() {
-	local uri suite
-	command -v mmdebstrap >/dev/null || { echo "mmdebstrap is not installed"; return; }
 	is_slow && { echo "the plain tree makes the target; a sanitizer does not run inside it"; return; }
-	[[ $(sw workers --json | jq -r '.[0].isolations | join(" ")') == *chroot* ]] || { echo "no chroots here"; return; }
-	# shellcheck disable=SC1091 # the machine's own
-	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-	uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' 2>/dev/null |
-		awk -v suite="$suite" '$2 == suite { print $1; exit }')
-	[ -n "$uri" ] || { echo "apt knows no source of $suite"; return; }
-	/usr/lib/apt/apt-helper download-file "${uri%/}/dists/$suite/InRelease" "$dir/InRelease" >/dev/null 2>&1 ||
-		echo "the package mirror cannot be reached"
+	why_no_target
 }
 
 setup_file() {

@@ -117,3 +117,17 @@ on_terminal() {
 	shift
 	TERM=xterm-256color script -qec "stty cols $columns rows 24 && $(printf '%q ' "$@")" /dev/null </dev/null | tr -d '\r'
 }
+
+# why_no_target: why no real target can be made here; nothing if it can.
+why_no_target() {
+	local suite uri
+	command -v mmdebstrap >/dev/null || { echo "mmdebstrap is not installed"; return; }
+	[[ $(sw workers --json | jq -r '.[0].isolations | join(" ")') == *chroot* ]] || { echo "no chroots here"; return; }
+	# shellcheck disable=SC1091 # the machine's own
+	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' 2>/dev/null |
+		awk -v suite="$suite" '$2 == suite { print $1; exit }')
+	[ -n "$uri" ] || { echo "apt knows no source of $suite"; return; }
+	/usr/lib/apt/apt-helper download-file "${uri%/}/dists/$suite/InRelease" "$dir/InRelease" >/dev/null 2>&1 ||
+		echo "the package mirror cannot be reached"
+}
