@@ -122,6 +122,8 @@ on_terminal() {
 why_no_target() {
 	local suite uri
 	command -v mmdebstrap >/dev/null || { echo "mmdebstrap is not installed"; return; }
+	# Its worker comes after a server is ready; by the end of a job it has.
+	sw run -- true
 	[[ $(sw workers --json | jq -r '.[0].isolations | join(" ")') == *chroot* ]] || { echo "no chroots here"; return; }
 	# shellcheck disable=SC1091 # the machine's own
 	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
