@@ -113,6 +113,7 @@ int folder_ready(struct run *r, int slot, struct err *e)
 		folder_release(f);
 		return -1;
 	}
-	CLEAN_FD int group = cgroup_slot(&r->cgroup, slot);
+	CLEAN_FD int group = f->is_grouped ? -1 : cgroup_slot(&r->cgroup, slot);
+	f->is_grouped = true;
 	return spawner_slot(r->native, slot, f->fd, group, e);
 }

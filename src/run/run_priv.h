@@ -56,7 +56,8 @@ struct pump {
 struct folder {
 	int fd, out_fd; /* -1: not made */
 	uint64_t out_inode;
-	char *path; /* absolute */
+	char *path;	 /* absolute */
+	bool is_grouped; /* the spawner has the slot's group and renews it: stays so when the folder is dropped */
 };
 
 struct image {

@@ -77,6 +77,7 @@ static void on_finished(void *ctx, const struct outcome *o, const int *fds)
 {
 	struct rx *fx = ctx;
 	fx->finished++;
+	fx->succeeded += o->outcome == OUTCOME_SUCCEEDED;
 	fx->o = *o;
 	snprintf(fx->step, sizeof fx->step, "%s", o->step);
 	snprintf(fx->detail, sizeof fx->detail, "%s", o->detail);
@@ -299,15 +300,30 @@ static int count_named(const char *path, const char *name, int depth)
 	return found;
 }
 
-int rx_count_groups(const struct rx *fx)
+static const char *group_name(const struct rx *fx, char out[80])
 {
 	struct stat st;
+	assert_int_equal(stat(fx->work, &st), 0);
+	snprintf(out, 80, "slipway-%llx-%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	return out;
+}
+
+int rx_count_groups(const struct rx *fx)
+{
 	char name[80];
-	if (stat(fx->work, &st) < 0)
-		return 0;
-	snprintf(name, sizeof name, "slipway-%llx-%llx", (unsigned long long)st.st_dev,
-		 (unsigned long long)st.st_ino);
-	return count_named("/sys/fs/cgroup", name, 0);
+	return count_named("/sys/fs/cgroup", group_name(fx, name), 0);
+}
+
+void rx_take_inventory(const struct rx *fx, struct inventory *v)
+{
+	char name[80];
+	inventory_take(v, fx->work, group_name(fx, name));
+}
+
+void rx_assert_inventory(const struct rx *fx, const struct inventory *before, bool is_reaping)
+{
+	char name[80];
+	inventory_assert_same(before, fx->work, group_name(fx, name), is_reaping);
 }
 
 static void pack(struct archive *out, const char *from, const char *to)

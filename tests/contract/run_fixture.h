@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "inventory.h"
 #include "model/spec.h"
 #include "run/run.h"
 
@@ -27,7 +28,7 @@ struct rx {
 	bool is_disk_only; /* kept by rx_init */
 	struct run *run;
 	struct err err;
-	int finished, collecting;
+	int finished, succeeded, collecting;
 	int64_t log_told;
 	struct outcome o;
 	char step[64], detail[1024];
@@ -71,6 +72,8 @@ int rx_count_files(const char *path);
 /* Control groups of this runner's folder. */
 int rx_count_groups(const struct rx *fx);
 int64_t rx_next_job(void);
+void rx_take_inventory(const struct rx *fx, struct inventory *v);
+void rx_assert_inventory(const struct rx *fx, const struct inventory *before, bool is_reaping);
 
 /* Pack an image: list of names beneath / to take from this machine, NULL-terminated, or NULL for the usual. */
 void rx_pack_image(struct rx *fx, const char *const *links, char sha256[65]);

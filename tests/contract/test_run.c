@@ -480,22 +480,30 @@ static void test_usage_is_told(void **state)
 	assert_true(fx->o.usage.wall_ms > 0);
 }
 
+static void close_run(struct rx *fx)
+{
+	run_close(fx->run);
+	fx->run = NULL;
+}
+
 /* A worker of its own, in a child, that says when its job is up. Gives the child; *job is what it runs. */
 static pid_t start_owner(struct rx *fx, int64_t keep_ms, int64_t *job)
 {
 	int ends[2];
 	char up;
-	struct spec s = rx_spec(fx, RUNAWAYS "sleep 0.2; echo up; sleep 1000");
+	enum { TEXT = 2000 };
+	struct spec s = rx_spec(fx, RUNAWAYS "sleep 0.2; echo x >out/f; head -c 2000 /dev/zero; sleep 1000");
+	s.limits.memory_bytes = 512 << 20;
+	s.limits.pids = 100;
 	*job = s.job;
-	run_close(fx->run);
-	fx->run = NULL;
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		rx_open(fx);
 		rx_start(fx, &s);
-		rx_wait_log(fx, 3);
+		/* More than notes about limits. */
+		rx_wait_log(fx, TEXT);
 		if (keep_ms)
 			run_keep_until(fx->run, clock_boot_ms() + keep_ms);
 		if (write(ends[1], "", 1) != 1)
@@ -523,30 +531,40 @@ static void test_watchdog(void **state)
 {
 	struct rx *fx = *state;
 	int64_t job;
+	CLEAN_INVENTORY struct inventory before = INVENTORY_INIT;
+	close_run(fx);
+	rx_take_inventory(fx, &before);
 	pid_t owner = start_owner(fx, 400, &job);
 	assert_int_equal(kill(owner, SIGSTOP), 0);
 	wait_gone(job);
 	assert_int_equal(kill(owner, SIGKILL), 0);
 	assert_int_equal(waitpid(owner, NULL, 0), owner);
+	rx_assert_inventory(fx, &before, true);
 	rx_open(fx);
 	rx_sh(fx, "exit 0");
 	rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
 }
 
+/* Whatever the owner had is ended and removed by its spawners alone: nobody opens the folder before the look. */
 static void test_owner_killed(void **state)
 {
 	struct rx *fx = *state;
 	int64_t job;
-	CLEAN_BUF struct buf before = BUF_INIT, after = BUF_INIT;
-	assert_int_equal(fd_read_file(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &before, &fx->err), 0);
+	CLEAN_INVENTORY struct inventory before = INVENTORY_INIT, amid = INVENTORY_INIT;
+	close_run(fx);
+	rx_take_inventory(fx, &before);
 	pid_t owner = start_owner(fx, 0, &job);
+	/* It has something to lose. */
+	rx_take_inventory(fx, &amid);
+	assert_true(inventory_count(&amid, "process") >= inventory_count(&before, "process") + 8);
+	assert_true(inventory_count(&amid, "file") > inventory_count(&before, "file"));
+	if (fx->isolation == ISOLATION_CHROOT && geteuid() == 0)
+		assert_true(inventory_count(&amid, "namespace") >= 9 && inventory_count(&amid, "mount") > 10);
 	assert_int_equal(kill(owner, SIGKILL), 0);
 	assert_int_equal(waitpid(owner, NULL, 0), owner);
-	/* Waits until the spawners have swept and let go of the lock. */
-	rx_open(fx);
+	rx_assert_inventory(fx, &before, true);
 	assert_int_equal(rx_count_processes(job), 0);
-	assert_int_equal(fd_read_file(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &after, &fx->err), 0);
-	assert_string_equal(before.data, after.data);
+	rx_open(fx);
 	rx_sh(fx, "exit 0");
 	rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
 }
@@ -559,6 +577,18 @@ static void test_second_owner_is_refused(void **state)
 	struct err e = ERR_INIT;
 	assert_int_equal(run_open(&second, &o, &e), -1);
 	assert_int_equal(e.code, ERR_BUSY);
+}
+
+static void wait_swept(struct rx *fx)
+{
+	char paths[2][128];
+	int64_t until = clock_boot_ms() + 10000;
+	snprintf(paths[0], sizeof paths[0], "%s/trash", fx->work);
+	snprintf(paths[1], sizeof paths[1], "%s/chroot/trash", fx->work);
+	while (rx_count_files(paths[0]) + rx_count_files(paths[1])) {
+		assert_true(clock_boot_ms() < until);
+		poll(NULL, 0, 10);
+	}
 }
 
 static int count_left(struct rx *fx)
@@ -576,35 +606,71 @@ static int count_left(struct rx *fx)
 	return left;
 }
 
+enum { ABORTED = 200, AT_ONCE = 8 };
+
+static void start_several(struct rx *fx, const char *script, int64_t jobs[AT_ONCE])
+{
+	for (int n = 0; n < AT_ONCE; n++) {
+		struct spec s = rx_spec(fx, script);
+		s.grace_ms = 0;
+		s.scratch = n % 2 ? SCRATCH_DISK : SCRATCH_MEMORY;
+		if (n % 4 >= 2) {
+			s.limits.memory_bytes = 512 << 20;
+			s.limits.pids = 100;
+		}
+		jobs[n] = s.job;
+		rx_start(fx, &s);
+	}
+}
+
+/* Every slot that the test uses has been used, and was used in the same way last. */
+static void use_slots(struct rx *fx)
+{
+	int64_t jobs[AT_ONCE];
+	int before = fx->finished, succeeded = fx->succeeded;
+	start_several(fx, "echo x >f; sleep 0.05", jobs);
+	rx_wait(fx, before + AT_ONCE);
+	assert_int_equal(fx->succeeded, succeeded + AT_ONCE);
+}
+
+static void abort_several(struct rx *fx, int turns)
+{
+	int64_t jobs[AT_ONCE];
+	int before = fx->finished;
+	start_several(fx, "(sleep 1000 &) ; echo x >f; echo >out/g; sleep 1000", jobs);
+	/* At different moments of their lives. */
+	for (; turns > 0; turns--) {
+		struct pollfd p = { .fd = run_fd(fx->run), .events = POLLIN };
+		poll(&p, 1, 3);
+		assert_int_equal(run_dispatch(fx->run, &fx->err), 0);
+	}
+	for (int n = 0; n < AT_ONCE; n++)
+		run_stop(fx->run, jobs[n], 1, RUN_STOP_CANCEL);
+	rx_wait(fx, before + AT_ONCE);
+	for (int n = 0; n < AT_ONCE; n++)
+		assert_int_equal(rx_count_processes(jobs[n]), 0);
+}
+
 static void test_aborted_leave_nothing(void **state)
 {
 	struct rx *fx = *state;
-	enum { ABORTED = 200, AT_ONCE = 8 };
-	struct spec running[AT_ONCE];
-	int before = fx->finished, last = 0;
-	int64_t first = rx_next_job();
-	for (int i = 0; i < ABORTED; i += AT_ONCE) {
-		for (int n = 0; n < AT_ONCE; n++) {
-			running[n] = rx_spec(fx, "(sleep 1000 &) ; echo x >f; echo >out/g; sleep 1000");
-			running[n].grace_ms = 0;
-			running[n].scratch = n % 2 ? SCRATCH_DISK : SCRATCH_MEMORY;
-			rx_start(fx, &running[n]);
-		}
-		/* At different moments of their lives. */
-		for (int turns = i / AT_ONCE % 7; turns > 0; turns--) {
-			struct pollfd p = { .fd = run_fd(fx->run), .events = POLLIN };
-			poll(&p, 1, 3);
-			assert_int_equal(run_dispatch(fx->run, &fx->err), 0);
-		}
-		for (int n = 0; n < AT_ONCE; n++)
-			run_stop(fx->run, running[n].job, 1, RUN_STOP_CANCEL);
-		rx_wait(fx, before + i + AT_ONCE);
-		last = i;
-	}
-	assert_int_equal(last + AT_ONCE, ABORTED);
-	for (int64_t job = first; job <= first + ABORTED; job++)
-		assert_int_equal(rx_count_processes(job), 0);
+	CLEAN_INVENTORY struct inventory open = INVENTORY_INIT, closed = INVENTORY_INIT;
+	close_run(fx);
+	rx_take_inventory(fx, &closed);
+	rx_open(fx);
+	use_slots(fx);
+	use_slots(fx);
+	/* What is in the trash is on its way out. */
+	wait_swept(fx);
+	rx_take_inventory(fx, &open);
+	for (int i = 0; i < ABORTED; i += AT_ONCE)
+		abort_several(fx, i / AT_ONCE % 7);
+	use_slots(fx);
+	rx_assert_inventory(fx, &open, false);
 	assert_int_equal(count_left(fx), 0);
+	close_run(fx);
+	rx_assert_inventory(fx, &closed, false);
+	rx_open(fx);
 }
 
 /* What only a chroot promises. */
@@ -806,10 +872,10 @@ static int close_either(void **state)
 		COMMON(test_many_at_once), COMMON(test_usage_is_told), COMMON(test_watchdog),                \
 		COMMON(test_owner_killed), COMMON(test_aborted_leave_nothing)
 
-#define CHROOT_TESTS                                                                                           \
-	cmocka_unit_test(test_chroot_confined), cmocka_unit_test(test_chroot_root_step),                       \
-		cmocka_unit_test(test_chroot_disk_scratch), cmocka_unit_test(test_chroot_replaced_folders),    \
-		cmocka_unit_test(test_chroot_bad_images), cmocka_unit_test(test_chroot_hostile_image),         \
+#define CHROOT_TESTS                                                                                        \
+	cmocka_unit_test(test_chroot_confined), cmocka_unit_test(test_chroot_root_step),                    \
+		cmocka_unit_test(test_chroot_disk_scratch), cmocka_unit_test(test_chroot_replaced_folders), \
+		cmocka_unit_test(test_chroot_bad_images), cmocka_unit_test(test_chroot_hostile_image),      \
 		cmocka_unit_test(test_chroot_images_are_bounded)
 
 static bool can_chroot(void)
@@ -827,10 +893,11 @@ int main(void)
 	const struct CMUnitTest chroot[] = { COMMON_TESTS, CHROOT_TESTS };
 	const struct CMUnitTest disk_only[] = { COMMON_TESTS, CHROOT_TESTS,
 						cmocka_unit_test(test_chroot_disk_in_place_of_memory) };
+	inventory_adopt();
 	int failed = cmocka_run_group_tests_name("run_native", native, open_native, close_either);
 	if (!can_chroot())
 		return failed;
 	failed += cmocka_run_group_tests_name("run_chroot", chroot, open_chroot, close_either);
-	return failed + cmocka_run_group_tests_name("run_chroot_disk_only", disk_only, open_disk_only,
-						    close_either);
+	return failed +
+	       cmocka_run_group_tests_name("run_chroot_disk_only", disk_only, open_disk_only, close_either);
 }
