@@ -3,7 +3,6 @@
  * medians of the rounds and their ratio.
  *
  * Each start is one attempt from run_start() to on_finished(): root made, program run, all of it taken down. */
-#define _GNU_SOURCE
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -66,6 +65,17 @@ static void add_file(struct archive *out, const char *from, const char *to)
 	close(fd);
 }
 
+static void add_link(struct archive *out, const char *name, const char *target)
+{
+	struct archive_entry *entry = archive_entry_new();
+	archive_entry_set_pathname(entry, name);
+	archive_entry_set_filetype(entry, AE_IFLNK);
+	archive_entry_set_symlink(entry, target);
+	archive_entry_set_perm(entry, 0777);
+	archive_write_header(out, entry);
+	archive_entry_free(entry);
+}
+
 /* Add what the dynamic loader has in this process that /bin/true needs too: the loader itself and libc. */
 static void add_libraries(struct archive *out)
 {
@@ -86,11 +96,9 @@ static void add_libraries(struct archive *out)
 		seen[n++] = strdup(path);
 		add_file(out, path, path + 1);
 		char loader[64];
-		snprintf(loader, sizeof loader, "lib64%s", base);
-		if (strncmp(base, "/ld-linux-x86", 13) == 0)
+		snprintf(loader, sizeof loader, "usr/lib%s%s", strstr(base, "x86-64") ? "64" : "", base);
+		if (strncmp(base, "/ld-linux", 9) == 0)
 			add_file(out, path, loader);
-		snprintf(loader, sizeof loader, "lib%s", base);
-		add_file(out, path, loader);
 	}
 	if (f)
 		fclose(f);
@@ -105,7 +113,11 @@ static void make_image(const char *blobs, char sha256[65])
 	if (archive_write_open_filename(out, from) != ARCHIVE_OK)
 		die(from, NULL);
 	add_file(out, "/bin/true", "bin/true");
+	add_link(out, "lib", "usr/lib");
+	add_link(out, "lib64", "usr/lib64");
 	add_libraries(out);
+	/* As bare: without it the loader looks in a dozen folders. */
+	add_file(out, "/etc/ld.so.cache", "etc/ld.so.cache");
 	archive_write_free(out);
 	int fd = open(from, O_RDONLY | O_CLOEXEC);
 	int64_t size;

@@ -136,7 +136,6 @@ static void clean(struct run_attempt *a)
 		close(a->task);
 	a->task = -1;
 	apply_halt(a);
-	a->phase = PHASE_CLEAN;
 	if (a->limits.is_used) {
 		bool memory_hit, pids_hit;
 		int64_t peak;
@@ -145,14 +144,17 @@ static void clean(struct run_attempt *a)
 			a->outcome.usage.memory_peak_bytes = peak;
 		cgroup_limits_close(&a->run->cgroup, &a->limits);
 	}
-	if (a->driver->clean(a))
-		become_done(a);
+	a->driver->clean(a);
+	become_done(a);
 }
 
-void attempt_on_unrooted(struct run_attempt *a)
+/* What failed for want of it, the copying of inputs, may have been heard of first. */
+void attempt_on_root_failed(struct run_attempt *a, const char *why)
 {
-	if (a->phase == PHASE_CLEAN)
-		become_done(a);
+	if (a->halt)
+		return;
+	a->outcome.outcome = OUTCOME_SUCCEEDED;
+	attempt_fail(a, REASON_TARGET, "%s", why);
 }
 
 /* With nothing in out/ there is nothing to look for: the first glob has no match. */
@@ -385,7 +387,7 @@ void attempt_halt(struct run_attempt *a, enum halt why)
 	a->halt = why;
 	if (!is_running) {
 		/* Nothing of the attempt runs but, perhaps, a task, which ends with its socket. */
-		if (a->phase != PHASE_CLEAN && a->phase != PHASE_DONE)
+		if (a->phase != PHASE_DONE)
 			clean(a);
 		else
 			apply_halt(a);
@@ -407,7 +409,7 @@ void attempt_on_time(struct run_attempt *a, int64_t now)
 		pump_to_file(a);
 		pump_tell(a);
 	}
-	if (a->phase == PHASE_DONE || a->phase == PHASE_CLEAN)
+	if (a->phase == PHASE_DONE)
 		return;
 	if (s->timeout_ms && now >= a->started_ms + s->timeout_ms && a->halt == HALT_NONE) {
 		if (a->phase != PHASE_STEP)
@@ -436,7 +438,7 @@ int64_t attempt_deadline_ms(const struct run_attempt *a)
 	int64_t at = INT64_MAX;
 	if (a->pump.first_ms && a->pump.file_fd < 0)
 		at = earlier(at, a->pump.first_ms + a->run->options.log_delay_ms);
-	if (a->phase == PHASE_DONE || a->phase == PHASE_CLEAN)
+	if (a->phase == PHASE_DONE)
 		return at;
 	if (a->halt == HALT_NONE && s->timeout_ms)
 		at = earlier(at, a->started_ms + s->timeout_ms);

@@ -115,12 +115,11 @@ static void inspect(struct run_attempt *a, bool *has_files, bool *has_result)
 	*has_result = a->has_result;
 }
 
-static bool clean(struct run_attempt *a)
+static void clean(struct run_attempt *a)
 {
-	if (!a->is_root_open)
-		return true;
+	if (a->is_root_open)
+		spawner_root_close(a->run->chroot, a->slot, NULL);
 	a->is_root_open = false;
-	return spawner_root_close(a->run->chroot, a->id, a->slot, NULL) < 0;
 }
 
 const struct driver driver_chroot = {

@@ -18,8 +18,8 @@ struct driver {
 	struct spawner *(*spawner)(const struct run_attempt *a);
 	/* All processes are dead: did they leave files in out/, and a result.json? */
 	void (*inspect)(struct run_attempt *a, bool *has_files, bool *has_result);
-	/* Take it down. true: done; false: attempt_on_unrooted() follows. */
-	bool (*clean)(struct run_attempt *a);
+	/* Take it down. What is still on its way out when this returns goes before whatever starts in the slot next. */
+	void (*clean)(struct run_attempt *a);
 };
 
 extern const struct driver driver_native, driver_chroot;

@@ -54,12 +54,11 @@ static void inspect(struct run_attempt *a, bool *has_files, bool *has_result)
 	*has_result = faccessat(f->fd, "result.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static bool clean(struct run_attempt *a)
+static void clean(struct run_attempt *a)
 {
 	struct folder *f = &a->run->folders[a->slot];
 	if (f->path && !folder_is_clean(f))
 		folder_drop(a->run, a->slot);
-	return true;
 }
 
 const struct driver driver_native = {

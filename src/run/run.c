@@ -64,8 +64,8 @@ static void on_spawner_event(struct run *r, const struct spawner_event *ev)
 		return;
 	if (ev->kind == SPAWNER_ENDED)
 		attempt_on_ended(a, ev);
-	else if (ev->kind == SPAWNER_UNROOTED)
-		attempt_on_unrooted(a);
+	else if (ev->kind == SPAWNER_ROOT_FAILED)
+		attempt_on_root_failed(a, ev->text);
 }
 
 static int on_spawner(struct run *r, struct spawner *s, struct err *e)

@@ -35,7 +35,6 @@ enum phase {
 	PHASE_INPUTS,  /* a task copies its inputs */
 	PHASE_STEP,    /* a step runs */
 	PHASE_COLLECT, /* a task gathers what it produced */
-	PHASE_CLEAN,   /* its root is being taken down */
 	PHASE_DONE,    /* to be reported by the next dispatch */
 };
 
@@ -131,7 +130,8 @@ void attempt_begin(struct run_attempt *a);
 void attempt_on_ended(struct run_attempt *a, const struct spawner_event *ev);
 void attempt_on_image(struct run_attempt *a);
 void attempt_on_task(struct run_attempt *a);
-void attempt_on_unrooted(struct run_attempt *a);
+/* The root it was to run in could not be made. */
+void attempt_on_root_failed(struct run_attempt *a, const char *why);
 /* End it: TERM, grace, KILL; HALT_STALE kills at once. */
 void attempt_halt(struct run_attempt *a, enum halt why);
 /* Act on deadlines that have passed. */

@@ -139,18 +139,24 @@ static void open_v2(struct cgroup *c, const char *tag)
 
 void cgroup_open(struct cgroup *c, const char *tag)
 {
-	memset(c, 0, sizeof *c);
 	CLEAN_BUF struct buf mounts = BUF_INIT;
 	CLEAN_BUF struct buf own = BUF_INIT;
-	if (!read_in(AT_FDCWD, "/proc/mounts", &mounts) || !read_in(AT_FDCWD, "/proc/self/cgroup", &own))
-		return;
-	if (find_own(mounts.data, own.data, "", c->v2))
+	if (read_in(AT_FDCWD, "/proc/mounts", &mounts) && read_in(AT_FDCWD, "/proc/self/cgroup", &own))
+		cgroup_open_from(c, tag, mounts.data, own.data);
+	else
+		memset(c, 0, sizeof *c);
+}
+
+void cgroup_open_from(struct cgroup *c, const char *tag, const char *mounts, const char *own)
+{
+	memset(c, 0, sizeof *c);
+	if (find_own(mounts, own, "", c->v2))
 		open_v2(c, tag);
-	if (!c->is_v2_memory && find_own(mounts.data, own.data, "memory", c->memory))
+	if (!c->is_v2_memory && find_own(mounts, own, "memory", c->memory))
 		make_home(c->memory, tag);
 	else
 		c->memory[0] = '\0';
-	if (!c->is_v2_pids && find_own(mounts.data, own.data, "pids", c->pids))
+	if (!c->is_v2_pids && find_own(mounts, own, "pids", c->pids))
 		make_home(c->pids, tag);
 	else
 		c->pids[0] = '\0';

@@ -48,6 +48,8 @@ struct cgroup_limits {
 /* Find out what there is and make the folders for `tag` (unique to a work folder). Never fails: what does not
  * work is left out. */
 void cgroup_open(struct cgroup *c, const char *tag);
+/* The same, from what /proc/mounts and /proc/self/cgroup say. */
+void cgroup_open_from(struct cgroup *c, const char *tag, const char *mounts, const char *own);
 /* The reusable v2 group of a slot. Gives a folder descriptor, or -1 where there is none. */
 int cgroup_slot(struct cgroup *c, int slot);
 /* A group with these limits (0 = none). What cannot be kept is left out: see is_memory, is_pids. */

@@ -150,7 +150,7 @@ static void handle_small(struct keeper *k, struct wire_message *m)
 		if (s->id == m->head.id)
 			tree_signal(k, s, sig);
 	} else if (m->head.kind == WIRE_UNROOT && s) {
-		keeper_root_close(k, s, true);
+		keeper_root_close(k, s);
 	}
 }
 
@@ -275,7 +275,7 @@ static void __attribute__((noreturn)) end(struct keeper *k)
 		wait_events(k);
 	for (int i = 0; i < SPAWNER_SLOTS_MAX; i++)
 		if (k->slots[i])
-			keeper_root_close(k, k->slots[i], false);
+			keeper_root_close(k, k->slots[i]);
 	keeper_tasks_end(k);
 	if (k->options->on_orphaned)
 		k->options->on_orphaned(k->options->ctx);

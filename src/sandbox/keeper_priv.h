@@ -24,12 +24,13 @@ enum keeper_state {
 	SLOT_DRAINING, /* that one has ended; what it left is being killed */
 };
 
-/* Names in the held namespace's private root, made once for each slot. */
+/* A root and where it is in the held namespace. */
 struct keeper_root {
 	bool is_open, is_memory;
-	int fd; /* the mounted root, O_PATH; -1 */
-	char merged[KEEPER_PATH_BYTES], scratch[KEEPER_PATH_BYTES], tmpfs[KEEPER_PATH_BYTES];
-	char dev[KEEPER_PATH_BYTES], pts[KEEPER_PATH_BYTES], shm[KEEPER_PATH_BYTES], proc[KEEPER_PATH_BYTES];
+	int fd;				 /* the mounted root, O_PATH; -1 */
+	char scratch[KEEPER_PATH_BYTES]; /* "": none */
+	char merged[KEEPER_PATH_BYTES], dev[KEEPER_PATH_BYTES], pts[KEEPER_PATH_BYTES],
+		shm[KEEPER_PATH_BYTES], proc[KEEPER_PATH_BYTES];
 	char hostname[65];
 	struct err failed; /* why it could not be made; starts in the slot fail with it */
 };
@@ -124,7 +125,7 @@ void keeper_tasks_end(struct keeper *k);
 /* The current folder is the one given to the namespace. */
 int keeper_root_setup(struct keeper *k, struct err *e);
 void keeper_root_open(struct keeper *k, struct wire_message *m);
-void keeper_root_close(struct keeper *k, struct keeper_slot *s, bool is_told);
+void keeper_root_close(struct keeper *k, struct keeper_slot *s);
 void keeper_image_drop(struct keeper *k, const struct wire_message *m);
 /* The hello of a held spawner lists what images there are. */
 void keeper_hello(struct keeper *k);

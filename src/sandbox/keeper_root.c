@@ -1,9 +1,12 @@
 /* File systems in the held namespace. Its private root holds nothing but our own:
  *
- *   w/  the folder given to the namespace: images/SHA, scratch/N, trash/
- *   m/N a slot's merged root     t/N its scratch when in memory
+ *   w/  the folder given to the namespace: images/SHA, scratch/SERIAL, trash/
+ *   t/N a slot's scratch when in memory
  *   dev a ready read-only /dev that each sandbox moves into its own root
  *   proc
+ *
+ * A scratch holds u and k, the upper and work folders of the overlay, and m, where the merged root is mounted: so what is
+ * in memory is taken down by one unmount, each of which waits for all processors of the machine.
  *
  * Mount points in a sandbox's root (dev, proc, job, etc) are made in the upper layer before it is mounted, so they are
  * folders whatever the image has in those places: no path is ever walked through an image. */
@@ -87,7 +90,7 @@ static int probe_scratch(struct keeper *k, struct err *e)
 
 int keeper_root_setup(struct keeper *k, struct err *e)
 {
-	static const char *const folders[] = { "w", "m", "t", "dev", "proc" };
+	static const char *const folders[] = { "w", "t", "dev", "proc" };
 	static const char *const kept[] = { "w/images", "w/scratch", "w/trash" };
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(e, "make the mounts private");
@@ -158,18 +161,17 @@ void keeper_hello(struct keeper *k)
 	keeper_report(k, SPAWNER_HELLO, NULL, &ev, text.len < WIRE_BYTES_MAX / 2 ? text.data : "");
 }
 
-static void name_root(struct keeper_root *r, int slot)
+static void name_root(struct keeper *k, struct keeper_root *r, int slot)
 {
-	if (r->merged[0])
-		return;
-	snprintf(r->merged, sizeof r->merged, "m/%d", slot);
-	snprintf(r->tmpfs, sizeof r->tmpfs, "t/%d", slot);
-	snprintf(r->dev, sizeof r->dev, "m/%d/dev", slot);
-	snprintf(r->pts, sizeof r->pts, "m/%d/dev/pts", slot);
-	snprintf(r->shm, sizeof r->shm, "m/%d/dev/shm", slot);
-	snprintf(r->proc, sizeof r->proc, "m/%d/proc", slot);
-	mkdir(r->merged, 0755);
-	mkdir(r->tmpfs, 0755);
+	if (r->is_memory)
+		snprintf(r->scratch, sizeof r->scratch, "t/%d", slot);
+	else
+		snprintf(r->scratch, sizeof r->scratch, "w/scratch/%lld", (long long)++k->serial);
+	snprintf(r->merged, sizeof r->merged, "%s/m", r->scratch);
+	snprintf(r->dev, sizeof r->dev, "%s/m/dev", r->scratch);
+	snprintf(r->pts, sizeof r->pts, "%s/m/dev/pts", r->scratch);
+	snprintf(r->shm, sizeof r->shm, "%s/m/dev/shm", r->scratch);
+	snprintf(r->proc, sizeof r->proc, "%s/m/proc", r->scratch);
 }
 
 static int write_file(int dirfd, const char *path, const char *text, struct err *e)
@@ -180,7 +182,7 @@ static int write_file(int dirfd, const char *path, const char *text, struct err 
 
 static int fill_upper(int scratch, const char *hosts, const char *resolv, struct err *e)
 {
-	static const char *const folders[] = { "u", "k", "u/dev", "u/proc", "u/job", "u/job/out" };
+	static const char *const folders[] = { "m", "k", "u", "u/dev", "u/proc", "u/job", "u/job/out" };
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (mkdirat(scratch, folders[i], 0755) < 0)
 			return err_sys(e, "make %s", folders[i]);
@@ -194,31 +196,26 @@ static int fill_upper(int scratch, const char *hosts, const char *resolv, struct
 	return resolv ? write_file(scratch, "u/etc/resolv.conf", resolv, e) : 0;
 }
 
-static int mount_scratch(struct keeper *k, struct keeper_root *r, const struct wire_root *w, struct err *e)
+static int make_scratch(struct keeper *k, struct keeper_root *r, int64_t memory_bytes, struct err *e)
 {
-	r->is_memory = w->scratch == SPAWNER_SCRATCH_MEMORY;
 	if (!(r->is_memory ? k->is_memory_able : k->is_disk_able))
 		return err_set(e, ERR_UNSUPPORTED, "%s has no attributes in user.*, which an overlay needs",
 			       r->is_memory ? "memory" : "the file system of the work folder");
-	if (!r->is_memory) {
-		snprintf(r->scratch, sizeof r->scratch, "w/scratch/%lld", (long long)++k->serial);
-		return mkdir(r->scratch, 0700) < 0 ? err_sys(e, "make a scratch folder") : 0;
-	}
+	if (mkdir(r->scratch, 0700) < 0 && !(r->is_memory && errno == EEXIST))
+		return err_sys(e, "make a scratch folder");
 	char options[64];
-	snprintf(r->scratch, sizeof r->scratch, "%s", r->tmpfs);
-	snprintf(options, sizeof options, "mode=700,size=%lld", (long long)w->memory_bytes);
-	if (mount("tmpfs", r->tmpfs, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
+	snprintf(options, sizeof options, "mode=700,size=%lld", (long long)memory_bytes);
+	if (r->is_memory && mount("tmpfs", r->scratch, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
 		return err_sys(e, "mount a scratch in memory");
 	return 0;
 }
 
 static void drop_scratch(struct keeper *k, struct keeper_root *r)
 {
-	if (!r->scratch[0])
-		return;
 	if (r->is_memory) {
-		umount2(r->tmpfs, MNT_DETACH);
+		umount2(r->scratch, MNT_DETACH);
 	} else {
+		umount2(r->merged, MNT_DETACH);
 		to_trash(k, r->scratch);
 		keeper_sweep(k);
 	}
@@ -243,8 +240,9 @@ static int open_root(struct keeper *k, struct keeper_slot *s, const struct wire_
 		     const char *const *texts, struct err *e)
 {
 	struct keeper_root *r = &s->root;
-	name_root(r, s->number);
-	if (mount_scratch(k, r, w, e) < 0) {
+	r->is_memory = w->scratch == SPAWNER_SCRATCH_MEMORY;
+	name_root(k, r, s->number);
+	if (make_scratch(k, r, w->memory_bytes, e) < 0) {
 		r->scratch[0] = '\0';
 		return -1;
 	}
@@ -255,7 +253,6 @@ static int open_root(struct keeper *k, struct keeper_slot *s, const struct wire_
 		return -1;
 	if (mount_merged(r, texts[0], e) < 0)
 		return -1;
-	r->is_open = true;
 	r->fd = open(r->merged, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return r->fd < 0 ? err_sys(e, "open the root") : 0;
 }
@@ -290,27 +287,21 @@ void keeper_root_open(struct keeper *k, struct wire_message *m)
 	struct wire_event ev = { .sys = e.sys };
 	s->root.failed = e;
 	if (failed)
-		keeper_root_close(k, s, false);
+		keeper_root_close(k, s);
 	s->root.is_open = !failed;
-	/* Success is told by the first start's end. */
 	if (failed)
-		keeper_report(k, SPAWNER_ROOTED, s, &ev, e.text);
+		keeper_report(k, SPAWNER_ROOT_FAILED, s, &ev, e.text);
 }
 
-void keeper_root_close(struct keeper *k, struct keeper_slot *s, bool is_told)
+void keeper_root_close(struct keeper *k, struct keeper_slot *s)
 {
 	struct keeper_root *r = &s->root;
 	if (r->fd >= 0)
 		close(r->fd);
 	r->fd = -1;
-	if (r->is_open)
-		umount2(r->merged, MNT_DETACH);
 	r->is_open = false;
-	drop_scratch(k, r);
-	if (is_told) {
-		struct wire_event ev = { 0 };
-		keeper_report(k, SPAWNER_UNROOTED, s, &ev, "");
-	}
+	if (r->scratch[0])
+		drop_scratch(k, r);
 }
 
 void keeper_image_drop(struct keeper *k, const struct wire_message *m)

@@ -355,9 +355,9 @@ int spawner_root_open(struct spawner *s, const struct spawner_root *r, struct er
 	return tell(s, &head, parts, 2, NULL, 0, e);
 }
 
-int spawner_root_close(struct spawner *s, uint32_t id, int slot, struct err *e)
+int spawner_root_close(struct spawner *s, int slot, struct err *e)
 {
-	struct wire_head head = { .kind = WIRE_UNROOT, .id = id, .slot = slot };
+	struct wire_head head = { .kind = WIRE_UNROOT, .slot = slot };
 	return tell(s, &head, NULL, 0, NULL, 0, e);
 }
 

@@ -88,10 +88,9 @@ struct spawner_root {
 };
 
 enum spawner_event_kind {
-	SPAWNER_HELLO,	/* the held spawner is ready: `text` lists its images, one a line, oldest first */
-	SPAWNER_ENDED,	/* of a start */
-	SPAWNER_ROOTED, /* spawner_root_open: sys/text tell if it failed */
-	SPAWNER_UNROOTED,
+	SPAWNER_HELLO, /* the held spawner is ready: `text` lists its images, one a line, oldest first */
+	SPAWNER_ENDED, /* of a start */
+	SPAWNER_ROOT_FAILED, /* of spawner_root_open(): sys and text say why; starts in the slot fail too */
 };
 
 struct spawner_event {
@@ -130,7 +129,7 @@ int spawner_task(struct spawner *s, int task, int slot, const void *arg, size_t 
 		 int fds_len, int *sock, struct err *e);
 
 int spawner_root_open(struct spawner *s, const struct spawner_root *r, struct err *e);
-int spawner_root_close(struct spawner *s, uint32_t id, int slot, struct err *e);
+int spawner_root_close(struct spawner *s, int slot, struct err *e);
 /* Throw an unpacked image away; not one in use. */
 int spawner_image_drop(struct spawner *s, const char *image, struct err *e);
 /* The trash of the held namespace, or the folder given to it for a native spawner, has something in it. */

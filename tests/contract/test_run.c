@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "test.h"
 
 #include "base/clean.h"
 #include "base/clock.h"
@@ -768,6 +768,31 @@ static void test_chroot_disk_in_place_of_memory(void **state)
 	assert_non_null(strstr(fx->log.data, "8388608 bytes of disk holds for each file alone"));
 }
 
+/* An image that went away beneath us is what is told, not what failed for want of it. */
+static void test_chroot_root_cannot_be_made(void **state)
+{
+	struct rx *fx = *state;
+	struct job_input in = { .name = "a.txt", .mode = 0644, .size_bytes = 5 };
+	char from[200], to[200];
+	snprintf(from, sizeof from, "%s/chroot/images/%s", fx->work, fx->image);
+	snprintf(to, sizeof to, "%s/chroot/images/.away", fx->work);
+	rx_add_blob(fx, "hello", 5, in.sha256);
+	rx_sh(fx, "exit 0");
+	if (rename(from, to) < 0)
+		SKIP("cannot move what belongs to mapped ids");
+	for (int n = 0; n < 2; n++) {
+		struct spec s = rx_spec(fx, "cat a.txt");
+		s.inputs = &in;
+		s.inputs_len = (size_t)n;
+		rx_run(fx, &s);
+		rx_assert_outcome(fx, OUTCOME_FAILED, REASON_TARGET);
+		assert_non_null(strstr(fx->detail, "mount the root image: No such file"));
+	}
+	assert_int_equal(rename(to, from), 0);
+	rx_sh(fx, "exit 0");
+	rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
+}
+
 static void test_chroot_bad_images(void **state)
 {
 	struct rx *fx = *state;
@@ -876,7 +901,8 @@ static int close_either(void **state)
 	cmocka_unit_test(test_chroot_confined), cmocka_unit_test(test_chroot_root_step),                    \
 		cmocka_unit_test(test_chroot_disk_scratch), cmocka_unit_test(test_chroot_replaced_folders), \
 		cmocka_unit_test(test_chroot_bad_images), cmocka_unit_test(test_chroot_hostile_image),      \
-		cmocka_unit_test(test_chroot_images_are_bounded)
+		cmocka_unit_test(test_chroot_images_are_bounded),                                           \
+		cmocka_unit_test(test_chroot_root_cannot_be_made)
 
 static bool can_chroot(void)
 {
