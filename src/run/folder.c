@@ -45,17 +45,42 @@ static int count_entries(int fd, uint64_t *inode)
 	}
 }
 
-static bool has_mode(int fd, mode_t mode)
+static bool has_mode(const struct stat *st)
 {
-	struct stat st;
-	return fstat(fd, &st) == 0 && (st.st_mode & 07777) == mode && st.st_nlink > 0;
+	return (st->st_mode & 07777) == 0700 && st->st_nlink > 0;
 }
 
-bool folder_is_clean(const struct folder *f)
+static bool is_same(const struct timespec *a, const struct timespec *b)
 {
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* The kernel's clock for times of change may stand still for as long as a tick, 10 ms at the most. */
+static bool is_older_than_a_tick(const struct timespec *t, const struct timespec *now)
+{
+	enum { MARGIN_MS = 50 };
+	return (now->tv_sec - t->tv_sec) * 1000 + (now->tv_nsec - t->tv_nsec) / 1000000 > MARGIN_MS;
+}
+
+/* A folder's time of change moves with its entries, mode and owner, and nobody but the clock sets it. */
+bool folder_is_clean(struct folder *f)
+{
+	struct stat st, out;
+	struct timespec now;
 	uint64_t inode = 0, none = 0;
-	return count_entries(f->fd, &inode) == 1 && inode == f->out_inode &&
-	       count_entries(f->out_fd, &none) == 0 && has_mode(f->fd, 0700) && has_mode(f->out_fd, 0700);
+	if (fstat(f->fd, &st) < 0 || fstat(f->out_fd, &out) < 0)
+		return false;
+	if (f->is_settled && is_same(&st.st_ctim, &f->changed) && is_same(&out.st_ctim, &f->out_changed))
+		return true;
+	f->is_settled = false;
+	if (count_entries(f->fd, &inode) != 1 || inode != f->out_inode ||
+	    count_entries(f->out_fd, &none) != 0 || !has_mode(&st) || !has_mode(&out))
+		return false;
+	clock_gettime(CLOCK_REALTIME, &now);
+	f->is_settled = is_older_than_a_tick(&st.st_ctim, &now) && is_older_than_a_tick(&out.st_ctim, &now);
+	f->changed = st.st_ctim;
+	f->out_changed = out.st_ctim;
+	return true;
 }
 
 void folder_release(struct folder *f)
@@ -96,6 +121,7 @@ static int make_folder(struct run *r, int slot, struct folder *f, struct err *e)
 	if (f->out_fd < 0 || fstat(f->out_fd, &st) < 0)
 		return err_sys(e, "open %s/out", name);
 	f->out_inode = st.st_ino;
+	f->is_settled = false;
 	if (asprintf(&f->path, "%s/%s", r->work_path, name) < 0) {
 		f->path = NULL;
 		return err_set(e, ERR_NOMEM, "out of memory");

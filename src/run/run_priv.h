@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -55,6 +56,9 @@ struct pump {
 struct folder {
 	int fd, out_fd; /* -1: not made */
 	uint64_t out_inode;
+	/* Nobody has touched them since they were seen clean, as long as these are their times of change. */
+	struct timespec changed, out_changed;
+	bool is_settled; /* those are old enough to tell a change apart */
 	char *path;	 /* absolute */
 	bool is_grouped; /* the spawner has the slot's group and renews it: stays so when the folder is dropped */
 };
@@ -157,7 +161,7 @@ void pump_tell(struct run_attempt *a);
 /* folder.c */
 int folder_ready(struct run *r, int slot, struct err *e);
 /* Is it as it was made? Asked after an attempt, when all its processes are dead. */
-bool folder_is_clean(const struct folder *f);
+bool folder_is_clean(struct folder *f);
 /* Throw it away; the next folder_ready() makes it anew. */
 void folder_drop(struct run *r, int slot);
 void folder_release(struct folder *f);

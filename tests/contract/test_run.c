@@ -443,6 +443,41 @@ static void test_each_starts_clean(void **state)
 	rx_assert_log(fx, "clean\n");
 }
 
+static void assert_private_folder(const struct rx *fx)
+{
+	struct stat st;
+	char path[128];
+	snprintf(path, sizeof path, "%s/slots/0", fx->work);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	snprintf(path, sizeof path, "%s/slots/0/out", fx->work);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+}
+
+/* The look at a folder that has been left alone for a while is a short one: it must not miss anything. */
+static void test_each_starts_clean_later_too(void **state)
+{
+	static const char *const changes[] = {
+		"echo x >f",	 "echo x >out/f", "echo x >f; rm f; mkdir g",
+		"chmod 711 .",	 "chmod 711 out", "rm -r out; mkdir out",
+		"mkdir out/sub", "rm -r out",
+	};
+	struct rx *fx = *state;
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		int64_t until = clock_boot_ms() + 120;
+		do
+			rx_sh(fx, "exit 0");
+		while (clock_boot_ms() < until);
+		rx_sh(fx, changes[i]);
+		rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
+		rx_sh(fx, "echo * out/*");
+		rx_assert_log(fx, "out out/*\n");
+		if (fx->isolation == ISOLATION_NONE)
+			assert_private_folder(fx);
+	}
+}
+
 static void test_long_arguments(void **state)
 {
 	struct rx *fx = *state;
@@ -893,7 +928,8 @@ static int close_either(void **state)
 		COMMON(test_stale_is_not_reported), COMMON(test_exec_failures),                              \
 		COMMON(test_environment_is_exact), COMMON(test_nothing_is_inherited), COMMON(test_inputs),   \
 		COMMON(test_collect), COMMON(test_collect_refuses), COMMON(test_result), COMMON(test_steps), \
-		COMMON(test_limits), COMMON(test_each_starts_clean), COMMON(test_long_arguments),            \
+		COMMON(test_limits), COMMON(test_each_starts_clean),                                         \
+		COMMON(test_each_starts_clean_later_too), COMMON(test_long_arguments),                       \
 		COMMON(test_many_at_once), COMMON(test_usage_is_told), COMMON(test_watchdog),                \
 		COMMON(test_owner_killed), COMMON(test_aborted_leave_nothing)
 
