@@ -214,7 +214,7 @@ int child_init(void *arg)
 		}
 	}
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_VFORK,
+		.flags = CLONE_VM,
 		.exit_signal = SIGCHLD,
 		.stack = (uintptr_t)in->stack,
 		.stack_size = in->stack_size,
@@ -225,7 +225,6 @@ int child_init(void *arg)
 		in->what = "clone";
 		return 1;
 	}
-	in->is_started = in->exec->what == NULL;
 	if (in->is_killed)
 		raw2(SYS_kill, pid, SIGKILL);
 	/* Not one descriptor of the spawner's stays with us: least of all the job's pipe. */

@@ -2,10 +2,11 @@
  *
  * Everything here runs in a child that shares the spawner's memory: no libc function, no errno, no lock, no
  * instrumentation (the folder's meson.build compiles child.c without sanitizers). The structs are filled by the spawner
- * before the clone and stay untouched until the child has ended or, for child_exec, has exec'd. A failure is left in
- * them as data: what failed, and errno.
+ * before the clone and stay untouched until the child has ended. A failure is left in them as data: what failed, and
+ * errno. Nobody waits for the exec (no CLONE_VFORK): the stack is one that is used for nothing else meanwhile, a failure
+ * is told at the end like any other, and the exec of one start and the clone of the next take place at the same time.
  *
- * child_exec: becomes the command. Runs under CLONE_VFORK.
+ * child_exec: becomes the command.
  * child_init: pid 1 of a sandbox (or, where there is no cgroup, the reaper of a native job). Runs the list of
  * operations that set the sandbox up, starts the command, reaps until it has ended, kills what is left, exits. */
 #ifndef SLIPWAY_SANDBOX_CHILD_H
@@ -69,7 +70,6 @@ struct child_init {
 	/* Set by the spawner before it kills the reaper's children, for one that is not there yet. */
 	volatile bool is_killed;
 	/* Results. */
-	bool is_started;    /* the command was exec'd */
 	int status;	    /* of the command, as wait4 gives it */
 	struct rusage used; /* of the command and of what it left behind */
 	int sys;	    /* setting up failed */

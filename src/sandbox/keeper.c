@@ -90,7 +90,7 @@ struct keeper_slot *keeper_slot_get(struct keeper *k, int number)
 		return NULL;
 	}
 	s->number = number;
-	s->pidfd = s->cwd_fd = s->group_fd = s->events_fd = -1;
+	s->pidfd = s->out_fd = s->cwd_fd = s->group_fd = s->events_fd = -1;
 	s->own_group_fd = s->own_events_fd = s->root.fd = -1;
 	return k->slots[number] = s;
 }

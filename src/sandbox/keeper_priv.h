@@ -43,6 +43,7 @@ struct keeper_slot {
 	bool is_by_watchdog;
 	pid_t pid;
 	int pidfd;
+	int out_fd; /* the pipe of what runs */
 	int cwd_fd;
 	int group_fd, events_fd;	 /* the pooled v2 group */
 	int own_group_fd, own_events_fd; /* an attempt's group with limits, in its place */

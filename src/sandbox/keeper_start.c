@@ -38,10 +38,9 @@ static int take(struct wire_message *m, int *at, uint32_t flag)
 
 static void release(struct request *r)
 {
-	int fds[] = { r->out_fd, r->procs[0], r->procs[1] };
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	for (size_t i = 0; i < ARRAY_LEN(r->procs); i++)
+		if (r->procs[i] >= 0)
+			close(r->procs[i]);
 	free(r->mapped);
 }
 
@@ -227,7 +226,7 @@ static long clone_native(struct keeper_slot *s, int *pidfd)
 {
 	int group = s->own_group_fd >= 0 ? s->own_group_fd : s->group_fd;
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_INTO_CGROUP,
+		.flags = CLONE_VM | CLONE_PIDFD | CLONE_INTO_CGROUP,
 		.pidfd = (uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
 		.stack = (uintptr_t)s->stacks,
@@ -291,6 +290,14 @@ static void close_own_group(struct keeper_slot *s)
 	s->own_group_fd = s->own_events_fd = -1;
 }
 
+/* Ours goes last: the end of the pipe and the event reach the owner in one. */
+static void close_out(struct keeper_slot *s)
+{
+	if (s->out_fd >= 0)
+		close(s->out_fd);
+	s->out_fd = -1;
+}
+
 static void report_failed(struct keeper *k, struct keeper_slot *s, int sys, const char *what)
 {
 	struct err e = ERR_INIT;
@@ -298,6 +305,7 @@ static void report_failed(struct keeper *k, struct keeper_slot *s, int sys, cons
 	err_sys(&e, "%s", what);
 	struct wire_event ev = { .sys = sys, .status = 126 << 8 };
 	close_own_group(s);
+	close_out(s);
 	keeper_report(k, SPAWNER_ENDED, s, &ev, e.text);
 }
 
@@ -310,6 +318,7 @@ void keeper_start(struct keeper *k, struct wire_message *m)
 	s->id = m->head.id;
 	int failed = take_request(&r, m);
 	s->own_group_fd = r.group_fd;
+	s->out_fd = r.out_fd;
 	if (!failed)
 		failed = lay_out(s, &r);
 	if (!failed)
@@ -318,6 +327,8 @@ void keeper_start(struct keeper *k, struct wire_message *m)
 		report_failed(k, s, failed, "read the plan");
 	} else if (k->is_held && !s->root.is_open) {
 		struct wire_event ev = { .sys = s->root.failed.sys, .status = 126 << 8 };
+		close_own_group(s);
+		close_out(s);
 		keeper_report(k, SPAWNER_ENDED, s, &ev, s->root.failed.text);
 	} else {
 		set_exec(k, s, &r, m->head.flags);
@@ -364,6 +375,7 @@ static void report_ended(struct keeper *k, struct keeper_slot *s)
 	if (s->root.is_open && ev.is_started)
 		ev.has_result = faccessat(s->root.fd, "job/result.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	ev.is_disk_full = s->root.is_open && s->status && is_full(&s->root);
+	close_out(s);
 	keeper_report(k, SPAWNER_ENDED, s, &ev, e.text);
 }
 
