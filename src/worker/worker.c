@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -292,6 +293,8 @@ int worker_serve(const struct worker_options *o, struct err *e)
 	/* Trimming the heap after every batch of answers costs more than the memory is worth. */
 	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
 	mallopt(M_TOP_PAD, 1024 * 1024);
+	/* The one that `serve` starts is known as "exe" otherwise, after the file it was started from. */
+	prctl(PR_SET_NAME, "slipway-worker");
 	read_boot_id(&w);
 	rc = client_open(&w.client, o->server, e);
 	if (rc == 0)
