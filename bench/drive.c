@@ -197,12 +197,14 @@ static void get(const char *what, const char *path, int rounds)
 	close(fd);
 }
 
-/* The results of the specs in the last answer: each spec starts with its "job" and "attempt". */
+/* The results of the specs in the last answer: each spec starts with its "job" and "attempt". What is said of the results
+ * that were sent looks alike, and follows. */
 static int results_of(const char *specs, char *out, size_t size)
 {
 	int n = 0;
 	size_t used = 0;
-	for (const char *p = specs; (p = strstr(p, "{\"job\":")); p++) {
+	const char *end = specs ? strstr(specs, "],\"results\":") : NULL;
+	for (const char *p = specs; p && (p = strstr(p, "{\"job\":")) && (!end || p < end); p++) {
 		long long job = 0;
 		int attempt = 0;
 		if (sscanf(p, "{\"job\":%lld,\"attempt\":%d", &job, &attempt) != 2)
