@@ -1,6 +1,8 @@
 /* An accepted recipe has a base, and no word that a program could take for an option. */
 #include "fuzz.h"
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "text/recipe.h"
 
