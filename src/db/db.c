@@ -9,6 +9,7 @@
 
 static const struct db_driver *const drivers[] = {
 	&db_driver_sqlite,
+	&db_driver_postgres,
 };
 
 int db_open(struct db **out, const struct db_options *o, struct err *e)
@@ -34,6 +35,31 @@ unsigned db_caps(const struct db *db)
 bool db_is_broken(const struct db *db)
 {
 	return db->is_broken;
+}
+
+bool db_is_lost(const struct db *db)
+{
+	return db->is_lost;
+}
+
+bool db_must_repeat(const struct db *db)
+{
+	return db->must_repeat;
+}
+
+int db_reconnect(struct db *db, struct err *e)
+{
+	return db->driver->reconnect ? db->driver->reconnect(db, e) : 0;
+}
+
+int64_t db_began_ms(const struct db *db)
+{
+	return db->began_ms;
+}
+
+bool db_is_undone(const struct db *db)
+{
+	return db->driver->is_undone && db->driver->is_undone(db);
 }
 
 struct db_value db_str(const char *s)
@@ -116,6 +142,13 @@ int db_get_int(struct db *db, int stmt, const struct db_value *args, size_t n, i
 int db_begin(struct db *db, struct err *e)
 {
 	return db->driver->control(db, DB_BEGIN, e);
+}
+
+int db_begin_with(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e)
+{
+	if (db->driver->begin_with)
+		return db->driver->begin_with(db, stmt, args, n, e);
+	return db_begin(db, e) < 0 ? -1 : db_exec(db, stmt, args, n, NULL, e);
 }
 
 int db_commit(struct db *db, struct err *e)

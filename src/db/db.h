@@ -14,11 +14,19 @@
  *   db_rows_end(&r);
  *
  * A connection belongs to one thread at a time. Errors: ERR_CONFLICT a value that must be unique is there
- * already; ERR_BUSY; ERR_CORRUPT; ERR_SYSTEM the disk; ERR_UNCERTAIN the commit may or may not have
+ * already; ERR_BUSY later it may go; ERR_UNREACHABLE no database answers; ERR_CORRUPT; ERR_SYSTEM the disk; ERR_UNCERTAIN the commit may or may not have
  * happened; ERR_INTERNAL a rule of the schema was broken, or a statement is wrong. After an error that
  * ended the transaction by itself db_is_in_transaction() is false. After a failed write or fsync
  * db_is_broken() is true: what the disk holds is then unknown until the file is opened anew, so nothing
- * may be written any more. */
+ * may be written any more.
+ *
+ * Where many write at once (DB_SKIP_LOCKED), an error may be no more than bad luck: a deadlock, a value that
+ * somebody else was the first to add, a connection that broke. db_must_repeat() is then true until the next
+ * begin: whatever became of the statement, the whole transaction is lost and may be run again from its
+ * begin, after db_reconnect() if db_is_lost().
+ *
+ * A driver may hold back a statement whose *changed is not asked for; its error then comes from a later
+ * call, at the latest from db_release() or db_commit(), and names the statement it belongs to. */
 #ifndef SLIPWAY_DB_DB_H
 #define SLIPWAY_DB_DB_H
 
@@ -33,6 +41,7 @@ struct err;
 struct db_stmt {
 	const char *name; /* for messages */
 	const char *sql;
+	const char *sql_pg; /* on PostgreSQL; NULL = the same text */
 };
 
 /* What a database can do; drivers differ in this and in nothing else that shows. */
@@ -50,17 +59,23 @@ enum db_mode {
 };
 
 struct db_options {
-	const char *driver; /* "sqlite" */
-	const char *path;   /* sqlite: the file */
-	enum db_mode mode;
+	const char *driver; /* "sqlite", "postgresql" */
+	const char *path;   /* sqlite: the file; postgresql: the URL */
+	enum db_mode mode;  /* postgresql: DB_MODE_READER, or one that writes */
 	const struct db_stmt *stmts; /* stay the caller's, and stay */
 	size_t stmts_len;
+	const char *schema; /* postgresql: where unqualified names are looked for; stays */
 };
 
 int db_open(struct db **out, const struct db_options *o, struct err *e);
 void db_close(struct db *db); /* NULL is fine */
 unsigned db_caps(const struct db *db);
 bool db_is_broken(const struct db *db);
+/* The connection is gone, and with it the transaction. */
+bool db_is_lost(const struct db *db);
+bool db_must_repeat(const struct db *db);
+/* A new connection for one that is lost. ERR_UNREACHABLE. */
+int db_reconnect(struct db *db, struct err *e);
 
 enum db_type { DB_NULL, DB_INT, DB_STR, DB_BLOB };
 struct db_value {
@@ -120,10 +135,18 @@ int db_get_int(struct db *db, int stmt, const struct db_value *args, size_t n, i
 
 /* Transactions. begin takes the right to write at once (a reader: a snapshot). */
 int db_begin(struct db *db, struct err *e);
+/* The same and a first statement, which gives no rows, in one round trip: it has been executed when this
+ * returns. */
+int db_begin_with(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e);
 int db_commit(struct db *db, struct err *e);
 /* Cannot fail in a way that matters: what was not committed is not there. */
 void db_rollback(struct db *db);
 bool db_is_in_transaction(const struct db *db);
+/* A statement has failed inside the transaction and the database will undo all of it, or all since the
+ * savepoint, whatever else is tried in it. */
+bool db_is_undone(const struct db *db);
+/* The database's wall clock when the newest transaction began; 0 where it has none of its own. */
+int64_t db_began_ms(const struct db *db);
 /* One savepoint at a time. rollback_to undoes what came after it and ends it. */
 int db_savepoint(struct db *db, struct err *e);
 int db_release(struct db *db, struct err *e);

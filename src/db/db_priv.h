@@ -23,14 +23,20 @@ struct db_driver {
 	int (*control)(struct db *db, enum db_control c, struct err *e);
 	bool (*is_in_transaction)(const struct db *db);
 	int (*script)(struct db *db, const char *sql, struct err *e);
+	/* NULL where a database is no server: */
+	int (*reconnect)(struct db *db, struct err *e);
+	int (*begin_with)(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e);
+	bool (*is_undone)(const struct db *db);
 };
 
 /* The start of each driver's own struct. */
 struct db {
 	const struct db_driver *driver;
-	bool is_broken;
+	bool is_broken, is_lost, must_repeat;
+	int64_t began_ms;
 };
 
 extern const struct db_driver db_driver_sqlite;
+extern const struct db_driver db_driver_postgres;
 
 #endif

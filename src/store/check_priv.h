@@ -9,7 +9,7 @@
 	     " WHERE a.job = j.id"                                                                 \
 	     " AND a.n = j.attempt AND a.outcome = 0 AND a.worker = j.worker)")                    \
 	RULE(OPEN_ATTEMPT, "job ", " has an open attempt that holds no lease",                     \
-	     "SELECT a.job FROM attempt a CROSS JOIN job j ON j.id = a.job WHERE a.outcome = 0"    \
+	     "SELECT a.job FROM attempt a JOIN job j ON j.id = a.job WHERE a.outcome = 0"    \
 	     " AND (j.state NOT IN (4, 5) OR a.n <> j.attempt)")                                   \
 	RULE(ATTEMPT_NUMBERS, "job ", "'s attempts are not numbered 1 to its newest",              \
 	     "SELECT id FROM job j WHERE attempt <> (SELECT count(*) FROM attempt a WHERE a.job =" \
@@ -22,19 +22,19 @@
 	     " = job.id"                                                                           \
 	     " AND a.outcome = 1)")                                                                \
 	RULE(NEEDS_LEFT, "job ", " miscounts the needs that have not succeeded",                   \
-	     "SELECT id FROM job j WHERE needs_left <> (SELECT count(*) FROM need n CROSS JOIN"    \
+	     "SELECT id FROM job j WHERE needs_left <> (SELECT count(*) FROM need n JOIN"    \
 	     " job k"                                                                              \
 	     " ON k.id = n.needs WHERE n.job = j.id AND k.state <> 8)")                            \
 	RULE(BLOCKED, "job ", " is blocked by nothing",                                            \
 	     "SELECT id FROM job WHERE state = 1 AND needs_left = 0")                              \
 	RULE(BLOCKED_FOR_EVER, "job ", " is blocked by a job that failed",                         \
-	     "SELECT DISTINCT n.job FROM job j CROSS JOIN need n ON n.job = j.id CROSS JOIN job k" \
+	     "SELECT DISTINCT n.job FROM job j JOIN need n ON n.job = j.id JOIN job k" \
 	     " ON k.id = n.needs"                                                                  \
 	     " WHERE j.state = 1 AND k.state IN (9, 10)")                                          \
 	RULE(TOO_EARLY, "job ", " may start or has started before its needs succeeded",            \
 	     "SELECT id FROM job WHERE state IN (2, 3, 4, 5, 6, 8) AND needs_left > 0")            \
 	RULE(IS_NEEDED, "job ", " is needed but not marked so",                                    \
-	     "SELECT DISTINCT n.needs FROM need n CROSS JOIN job k ON k.id = n.needs WHERE"        \
+	     "SELECT DISTINCT n.needs FROM need n JOIN job k ON k.id = n.needs WHERE"        \
 	     " k.is_needed = 0")                                                                   \
 	RULE(EVENTS, "job ", " has no events",                                                     \
 	     "SELECT id FROM job j WHERE NOT EXISTS (SELECT 1 FROM event v WHERE v.job = j.id)")   \
@@ -47,25 +47,25 @@
 	     " f.job = j.id"                                                                       \
 	     " AND f.attempt = j.attempt)")                                                        \
 	RULE(ARTIFACT_EARLY, "job ", " has artifacts of an attempt that has not ended",            \
-	     "SELECT DISTINCT f.job FROM artifact f CROSS JOIN attempt a ON a.job = f.job AND a.n" \
+	     "SELECT DISTINCT f.job FROM artifact f JOIN attempt a ON a.job = f.job AND a.n" \
 	     " = f.attempt"                                                                        \
 	     " WHERE a.outcome = 0")                                                               \
 	RULE(TALLY, "tally ", " (kind * 100 + state) does not agree with the jobs",                \
 	     "SELECT kind * 100 + state FROM (SELECT kind, state, n FROM tally UNION ALL"          \
-	     " SELECT kind, state, -count(*) FROM job GROUP BY kind, state) GROUP BY kind, state"  \
+	     " SELECT kind, state, -count(*) FROM job GROUP BY kind, state) AS t GROUP BY kind, state"  \
 	     " HAVING sum(n) <> 0")                                                                \
 	RULE(LOG_INLINE, "job ", "'s log in the database is not what its attempt says",            \
 	     "SELECT a.job FROM attempt a LEFT JOIN attempt_log l ON l.job = a.job AND l.n = a.n"  \
-	     " WHERE a.is_log_inline <> (l.job IS NOT NULL) OR length(l.bytes) <> a.log_bytes")    \
+	     " WHERE (a.is_log_inline = 1) <> (l.job IS NOT NULL) OR length(l.bytes) <> a.log_bytes")    \
 	RULE(PAYLOAD, "job ", " does not have exactly one payload",                                \
 	     "SELECT id FROM job j WHERE (payload IS NULL) <> EXISTS (SELECT 1 FROM payload p"     \
 	     " WHERE p.job = j.id)")                                                               \
 	RULE(BUILD, "job ", " is no build but has a build's detail",                               \
-	     "SELECT b.job FROM build b CROSS JOIN job j ON j.id = b.job WHERE j.kind <> 2")       \
+	     "SELECT b.job FROM build b JOIN job j ON j.id = b.job WHERE j.kind <> 2")       \
 	RULE(RECIPE, "job ", " is no recipe but has a recipe's text",                              \
-	     "SELECT r.job FROM recipe r CROSS JOIN job j ON j.id = r.job WHERE j.kind <> 3")      \
+	     "SELECT r.job FROM recipe r JOIN job j ON j.id = r.job WHERE j.kind <> 3")      \
 	RULE(LANE, "job ", " is in a lane of another kind",                                        \
-	     "SELECT j.id FROM job j CROSS JOIN lane l ON l.id = j.lane WHERE l.kind <> j.kind")   \
+	     "SELECT j.id FROM job j JOIN lane l ON l.id = j.lane WHERE l.kind <> j.kind")   \
 	RULE(TARGET, "target number ", " is ready without an image",                               \
 	     "SELECT id FROM target WHERE state = 'ready' AND image = ''")
 

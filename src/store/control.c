@@ -173,8 +173,12 @@ int jobs_wake_depwait(struct tx *tx, const char *target, const char *actor, stru
 		return -1;
 	for (size_t i = 0; i < ids.len; i++) {
 		struct job_row r;
-		if (job_row_get(tx, ids.at[i], &r, e) < 0 ||
-		    job_move(tx, &r, STATE_WAITING, REASON_NONE, actor, "its target has changed", e) < 0)
+		if (job_row_get(tx, ids.at[i], &r, e) < 0)
+			return -1;
+		/* Not as it was in the list: another server has moved it. */
+		if (r.j.state != STATE_DEPWAIT)
+			continue;
+		if (job_move(tx, &r, STATE_WAITING, REASON_NONE, actor, "its target has changed", e) < 0)
 			return -1;
 	}
 	return 0;

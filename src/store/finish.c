@@ -120,6 +120,9 @@ static int end_unreported(struct tx *tx, int64_t id, enum attempt_outcome outcom
 	struct job_row r;
 	if (job_row_get(tx, id, &r, e) < 0)
 		return -1;
+	/* Its end was reported to another server since the list was made. */
+	if (!state_is_leased(r.j.state))
+		return 0;
 	struct job_end end = { .job = id,
 			       .attempt = r.j.attempt,
 			       .outcome = outcome,

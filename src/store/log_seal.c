@@ -194,7 +194,11 @@ int logs_open(struct store *s, struct err *e)
 	if (l->dir_fd < 0)
 		return err_sys(e, "open %s", l->dir);
 	unlinkat(l->dir_fd, TEMPORARY_NAME, 0);
-	if (find_unsealed(s, e) < 0)
+	if (db_begin(s->writer.db, e) < 0)
+		return -1;
+	int found = find_unsealed(s, e);
+	db_rollback(s->writer.db);
+	if (found < 0)
 		return -1;
 	int rc = pthread_create(&l->thread, NULL, seal_main, l);
 	if (rc)

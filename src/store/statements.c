@@ -10,6 +10,13 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 		       STATE_SUCCEEDED == 8 && STATE_FAILED == 9 && STATE_CANCELLED == 10,
 	       "the statements have these numbers in them");
 
+/* A statement that is written anew for PostgreSQL only where the dialects truly differ: the two texts of one
+ * that says OR FAIL on SQLite (see sql/sqlite/001-jobs.sql). */
+#define OR_FAIL(verb, rest) verb " OR FAIL " rest, verb " " rest
+/* The first by the second, in this order: SQLite takes CROSS JOIN for it. */
+#define SQLITE_JOIN " CROSS JOIN "
+#define PG_JOIN " JOIN "
+
 /* In the order job_row_read() reads. */
 #define HEAD_COLUMNS                                                                                            \
 	"j.id,j.kind,j.state,j.reason,j.lane,j.worker,j.attempt,j.max_attempts,j.failures,j.losses,"            \
@@ -22,7 +29,7 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 /* $1 limit, $2 before, $3 states, $4 kind, $5 owner, $6 worker, $7 name, $8 name's end for a prefix, $9
  * target; NULL = any. */
 #define LIST_REST                                                                                            \
-	" j.id < $2 AND ($3 IS NULL OR (1 << j.state) & $3) AND ($4 IS NULL OR j.kind = $4)"                 \
+	" j.id < $2 AND ($3 IS NULL OR ((CAST(1 AS BIGINT) << CAST(j.state AS INTEGER)) & $3) <> 0) AND ($4 IS NULL OR j.kind = $4)"                 \
 	" AND ($5 IS NULL OR j.owner = $5) AND ($6 IS NULL OR j.worker = $6)"                                \
 	" AND ($7 IS NULL OR (CASE WHEN $8 IS NULL THEN j.name = $7 ELSE j.name >= $7 AND j.name < $8 END))" \
 	" AND ($9 IS NULL OR j.target = $9) ORDER BY j.id DESC LIMIT $1"
@@ -34,37 +41,98 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	"id,name,machine,boot_id,session,version,arch,isolations,tags,slots,state,failures,beat_at,is_online," \
 	"(SELECT count(*) FROM job WHERE job.worker = worker.id AND job.state IN (4, 5))"
 #define CHECK_ROW(name, before, after, sql) [STMT_CHECK_##name] = { "check_" #name, sql },
+/* A list by an index: SQLite is told which, PostgreSQL sees it by the condition. */
+#define LIST(index, where)                                                              \
+	"SELECT " JOB_COLUMNS " FROM job j INDEXED BY " index " WHERE " where LIST_REST, \
+		"SELECT " JOB_COLUMNS " FROM job j WHERE " where LIST_REST
+#define RARE(j) "(" j "state = 1 OR " j "state = 6 OR " j "state = 7 OR " j "state = 9 OR " j "state = 10)"
+#define CHAIN(hint)                                                                              \
+	"SELECT " JOB_COLUMNS " FROM job j WHERE j.id IN (SELECT id FROM job" hint               \
+	" WHERE chain = $10 AND chain <> id UNION ALL SELECT CAST($10 AS BIGINT)) AND" LIST_REST
+#define EDGES(join, from, to)                                                                    \
+	"SELECT " JOB_COLUMNS " FROM need n" join "job j ON j.id = n." to " WHERE n." from " = $1" \
+	" ORDER BY n." to " LIMIT $2"
+#define IS_USED(hint)                                                                            \
+	"SELECT coalesce((SELECT id FROM job WHERE state = 3 AND target = $1 LIMIT 1),"          \
+	" (SELECT id FROM job WHERE state = 2 AND target = $1 LIMIT 1),"                         \
+	" (SELECT id FROM job WHERE state IN (4, 5) AND target = $1 LIMIT 1),"                   \
+	" (SELECT id FROM job" hint " WHERE " RARE("") " AND state < 8 AND target = $1 LIMIT 1), 0)"
+#define LEASED_OF(join)                                                                                     \
+	"SELECT j.id FROM job j" join "attempt a ON a.job = j.id AND a.n = j.attempt" join               \
+	"worker w ON w.id = j.worker WHERE j.worker = $1 AND j.state IN (4, 5)"                          \
+	" AND ($2 IS NULL OR w.session <> $2 OR a.session_n <> w.session_n) ORDER BY j.id"
+#define ATTEMPT_SESSION(join)                                                                       \
+	"SELECT 1 FROM attempt a" join "worker w ON w.id = a.worker WHERE a.job = $1 AND a.n = $2"       \
+	" AND a.worker = $3 AND a.outcome = 0 AND a.session_n = w.session_n"
+/* Only another server can be the first with a name that was not there a moment ago. */
+#define WORKER_AGAIN                                                                                     \
+	" ON CONFLICT (name) DO UPDATE SET machine = $2, boot_id = $3, session_n = worker.session_n +"   \
+	" CASE WHEN worker.session <> $4 THEN 1 ELSE 0 END, session = $4, version = $5, arch = $6,"      \
+	" isolations = $7, tags = $8, slots = $9, beat_at = $10, is_online = 1"
+#define POSITION_AHEAD(name)                                                                             \
+	"SELECT count(*) FROM (SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3 AND lane = $1"           \
+	" AND priority > $2 LIMIT $4)" name " UNION ALL SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3" \
+	" AND lane = $1 AND priority = $2 AND id < $3 LIMIT $4)" name " LIMIT $4)" name
 #define TARGET_COLUMNS "id,name,suite,arch,image,image_bytes,state,updated,job"
+
+/* The hot tables have no foreign keys on PostgreSQL, where each check is a query and a lock on the row named.
+ * The two of two columns are left out: they are not hot, and have theirs. */
+#define REFERENCE(table, column, parent)                                                               \
+	"SELECT '" table " names a " parent " that is not there: ' || t." column " FROM " table " t"   \
+	" LEFT JOIN " parent " p ON p.id = t." column " WHERE t." column " IS NOT NULL AND p.id IS NULL"
+#define CHECK_REFERENCES                                                                               \
+	REFERENCE("job", "lane", "lane")                                                               \
+	" UNION ALL " REFERENCE("job", "worker", "worker") " UNION ALL " REFERENCE("job", "owner", "string") \
+	" UNION ALL " REFERENCE("job", "target", "string") " UNION ALL " REFERENCE("attempt", "job", "job") \
+	" UNION ALL " REFERENCE("attempt", "worker", "worker") " UNION ALL " REFERENCE("payload", "job", "job") \
+	" UNION ALL " REFERENCE("input", "job", "job") " UNION ALL " REFERENCE("need", "job", "job")    \
+	" UNION ALL " REFERENCE("need", "needs", "job")
 
 const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_STRING_FIND] = { "string_find", "SELECT id FROM string WHERE text = $1" },
-	[STMT_STRING_ADD] = { "string_add", "INSERT INTO string (text) VALUES ($1) RETURNING id" },
+	[STMT_STRING_ADD] = { "string_add", "INSERT INTO string (text) VALUES ($1) RETURNING id",
+			      /* Another server may be the first: its row is as good. */
+			      "INSERT INTO string (text) VALUES ($1) ON CONFLICT (text) DO UPDATE SET text ="
+			      " EXCLUDED.text RETURNING id" },
 	[STMT_STRING_TEXT] = { "string_text", "SELECT text FROM string WHERE id = $1" },
 	[STMT_LANE_FIND] = { "lane_find",
 			     "SELECT id FROM lane WHERE kind = $1 AND isolation = $2 AND arch = $3"
 			     " AND tags = $4" },
 	[STMT_LANE_ADD] = { "lane_add",
 			    "INSERT INTO lane (kind, isolation, arch, tags) VALUES ($1, $2, $3, $4)"
+			    " RETURNING id",
+			    "INSERT INTO lane (kind, isolation, arch, tags) VALUES ($1, $2, $3, $4)"
+			    " ON CONFLICT (kind, isolation, arch, tags) DO UPDATE SET kind = EXCLUDED.kind"
 			    " RETURNING id" },
 	[STMT_LANE_GET] = { "lane_get", "SELECT id, kind, isolation, arch, tags FROM lane WHERE id = $1" },
 	[STMT_LANE_LIST] = { "lane_list", "SELECT id FROM lane ORDER BY id" },
-	[STMT_TALLY_ADD] = { "tally_add", "UPDATE tally SET n = n + $3 WHERE kind = $1 AND state = $2" },
+	[STMT_TALLY_ADD] = { "tally_add", "UPDATE tally SET n = n + $3 WHERE kind = $1 AND state = $2",
+			     /* Several servers add at once: each to a part of its own, as a rule. */
+			     "INSERT INTO tally (kind, state, part, n) VALUES ($1, $2, pg_backend_pid() % 16, $3)"
+			     " ON CONFLICT (kind, state, part) DO UPDATE SET n = tally.n + EXCLUDED.n" },
 	[STMT_TALLY_NEW] = { "tally_new", "INSERT INTO tally (kind, state, n) VALUES ($1, $2, $3)" },
-	[STMT_TALLY_LIST] = { "tally_list", "SELECT kind, state, n FROM tally ORDER BY kind, state" },
+	[STMT_TALLY_LIST] = { "tally_list", "SELECT kind, state, n FROM tally ORDER BY kind, state",
+			      "SELECT kind, state, CAST(sum(n) AS BIGINT) FROM tally GROUP BY kind, state"
+			      " ORDER BY kind, state" },
 
-	[STMT_JOB_LAST] = { "job_last", "SELECT max(id) FROM job" },
-	[STMT_JOB_HEAD] = { "job_head", "SELECT " HEAD_COLUMNS " FROM job j WHERE j.id = $1" },
+	/* The first of $1 numbers in a row. */
+	[STMT_JOB_NUMBERS] = { "job_numbers",
+			       "SELECT coalesce((SELECT max(id) FROM job), 0) + 1 WHERE $1 > 0",
+			       "SELECT take_ids($1)" },
+	/* Who reads it will change it. */
+	[STMT_JOB_HEAD] = { "job_head", "SELECT " HEAD_COLUMNS " FROM job j WHERE j.id = $1",
+			    "SELECT " HEAD_COLUMNS " FROM job j WHERE j.id = $1 FOR NO KEY UPDATE" },
 	[STMT_JOB_GET] = { "job_get", "SELECT " JOB_COLUMNS " FROM job j WHERE j.id = $1" },
 	[STMT_JOB_GET_PAYLOAD] = { "job_get_payload",
 				   "SELECT " JOB_COLUMNS ",j.payload FROM job j WHERE j.id = $1" },
 	[STMT_PAYLOAD_GET] = { "payload_get", "SELECT body FROM payload WHERE job = $1" },
 	[STMT_JOB_ADD] = { "job_add",
-			   "INSERT OR FAIL INTO job (id, kind, state, reason, lane, worker, attempt, max_attempts, failures,"
+			   OR_FAIL("INSERT", "INTO job (id, kind, state, reason, lane, worker, attempt, max_attempts, failures,"
 			   " losses, retry_delay, run_at, started, finished, lease_until, is_cancel_asked,"
 			   " needs_left, is_needed, events, exit_code, signal, artifacts, priority, owner, target,"
 			   " chain, created, timeout, silence, name, dedupe, progress, payload, result)"
 			   " VALUES ($1, $2, $3, 0, $4, NULL, 0, $5, 0, 0, $6, $7, 0, 0, 0, 0, $8, $9, 1, -1, 0, 0,"
-			   " $10, $11, $12, $13, $14, $15, $16, $17, $18, NULL, $19, NULL)" },
+			   " $10, $11, $12, $13, $14, $15, $16, $17, $18, NULL, $19, NULL)") },
 	[STMT_PAYLOAD_ADD] = { "payload_add", "INSERT INTO payload (job, body) VALUES ($1, $2)" },
 	[STMT_BUILD_ADD] = { "build_add",
 			     "INSERT INTO build (job, type, source, version) VALUES ($1, $2, $3, $4)" },
@@ -72,26 +140,31 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_BUILD_SET_VERSION] = { "build_set_version", "UPDATE build SET version = $2 WHERE job = $1" },
 	[STMT_RECIPE_ADD] = { "recipe_add", "INSERT INTO recipe (job, text) VALUES ($1, $2)" },
 	[STMT_RECIPE_GET] = { "recipe_get", "SELECT text FROM recipe WHERE job = $1" },
-	[STMT_NEED_ADD] = { "need_add", "INSERT OR FAIL INTO need (job, needs) VALUES ($1, $2)" },
-	[STMT_INPUT_ADD] = { "input_add", "INSERT OR IGNORE INTO input (job, sha256) VALUES ($1, $2)" },
+	[STMT_NEED_ADD] = { "need_add", OR_FAIL("INSERT", "INTO need (job, needs) VALUES ($1, $2)") },
+	[STMT_INPUT_ADD] = { "input_add", "INSERT OR IGNORE INTO input (job, sha256) VALUES ($1, $2)",
+			     "INSERT INTO input (job, sha256) VALUES ($1, $2) ON CONFLICT DO NOTHING" },
 	[STMT_JOB_LIVE_DEDUPE] = { "job_live_dedupe",
 				   "SELECT id FROM job WHERE dedupe IS NOT NULL AND state < 8 AND dedupe = $1" },
 	[STMT_JOB_DEDUPE_TAKEN] = { "job_dedupe_taken",
 				    "SELECT o.id FROM job j CROSS JOIN job o ON o.dedupe = j.dedupe WHERE j.id = $1"
+				    " AND o.dedupe IS NOT NULL AND o.state < 8 LIMIT 1",
+				    "SELECT o.id FROM job j JOIN job o ON o.dedupe = j.dedupe WHERE j.id = $1"
 				    " AND o.dedupe IS NOT NULL AND o.state < 8 LIMIT 1" },
-	[STMT_JOB_CHAIN] = { "job_chain", "SELECT state, chain FROM job WHERE id = $1" },
+	/* It must not end between this look and the need that is written for it. */
+	[STMT_JOB_CHAIN] = { "job_chain", "SELECT state, chain FROM job WHERE id = $1",
+			     "SELECT state, chain FROM job WHERE id = $1 FOR NO KEY UPDATE" },
 	[STMT_JOB_ATTEMPT] = { "job_attempt", "SELECT attempt FROM job WHERE id = $1" },
 	[STMT_JOB_SET_NEEDED] = { "job_set_needed",
-				  "UPDATE OR FAIL job SET is_needed = 1 WHERE id = $1 AND is_needed = 0" },
+				  OR_FAIL("UPDATE", "job SET is_needed = 1 WHERE id = $1 AND is_needed = 0") },
 	[STMT_JOB_MOVE] = { "job_move",
-			    "UPDATE OR FAIL job SET state = $2, reason = $3, worker = $4, attempt = $5, failures = $6,"
+			    OR_FAIL("UPDATE", "job SET state = $2, reason = $3, worker = $4, attempt = $5, failures = $6,"
 			    " losses = $7, run_at = $8, started = $9, finished = $10, lease_until = $11,"
 			    " is_cancel_asked = $12, events = $13, exit_code = $14, signal = $15, artifacts = $16"
-			    " WHERE id = $1 AND state = $17 AND attempt = $18 AND events = $19" },
+			    " WHERE id = $1 AND state = $17 AND attempt = $18 AND events = $19") },
 	[STMT_JOB_NOTE] = { "job_note", "UPDATE job SET is_cancel_asked = $2, events = $3"
 					" WHERE id = $1 AND state = $4 AND events = $5" },
 	[STMT_JOB_NEED_DONE] = { "job_need_done",
-				 "UPDATE OR FAIL job SET needs_left = needs_left - 1 WHERE id = $1" },
+				 OR_FAIL("UPDATE", "job SET needs_left = needs_left - 1 WHERE id = $1") },
 	[STMT_JOB_SET_RESULT] = { "job_set_result", "UPDATE job SET result = $2 WHERE id = $1" },
 	[STMT_JOB_SET_PRIORITY] = { "job_set_priority", "UPDATE job SET priority = $2 WHERE id = $1" },
 	[STMT_JOB_SET_PROGRESS] = { "job_set_progress",
@@ -105,78 +178,72 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_NEEDED_BY] = { "needed_by", "SELECT job FROM need WHERE needs = $1 ORDER BY job" },
 	[STMT_NEED_FAILED] = { "need_failed",
 			       "SELECT n.needs FROM need n CROSS JOIN job j ON j.id = n.needs WHERE n.job = $1"
+			       " AND j.state IN (9, 10) LIMIT 1",
+			       "SELECT n.needs FROM need n JOIN job j ON j.id = n.needs WHERE n.job = $1"
 			       " AND j.state IN (9, 10) LIMIT 1" },
 
-	[STMT_TAKE_LANE] = { "take_lane", "SELECT id, priority FROM job WHERE state = 3 AND lane = $1"
-					  " ORDER BY priority DESC, id LIMIT $2" },
+	[STMT_TAKE_LANE] = { "take_lane",
+			     "SELECT id, priority FROM job WHERE state = 3 AND lane = $1"
+			     " ORDER BY priority DESC, id LIMIT $2",
+			     "SELECT id, priority FROM job WHERE state = 3 AND lane = $1"
+			     " ORDER BY priority DESC, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED" },
 	[STMT_LEASE_RENEW] = { "lease_renew",
 			       "UPDATE job SET lease_until = $2 WHERE worker = $1 AND state IN (4, 5)"
 			       " AND (SELECT a.session_n FROM attempt a WHERE a.job = job.id AND a.n = job.attempt)"
 			       " = (SELECT w.session_n FROM worker w WHERE w.id = $1)" },
 	[STMT_LEASED_OF] = { "leased_of",
-			     "SELECT j.id FROM job j CROSS JOIN attempt a ON a.job = j.id AND a.n = j.attempt"
-			     " CROSS JOIN worker w ON w.id = j.worker"
-			     " WHERE j.worker = $1 AND j.state IN (4, 5)"
-			     " AND ($2 IS NULL OR w.session <> $2 OR a.session_n <> w.session_n) ORDER BY j.id" },
+			     LEASED_OF(SQLITE_JOIN), LEASED_OF(PG_JOIN) },
 	[STMT_LEASED_LIST] = { "leased_list", "SELECT " JOB_COLUMNS " FROM job j WHERE j.worker = $1"
 					      " AND j.state IN (4, 5) ORDER BY j.id" },
-	[STMT_LEASE_ENDED] = { "lease_ended", "SELECT id FROM job INDEXED BY job_leased WHERE state IN (4, 5)"
-					      " AND lease_until < $1 LIMIT $2" },
+	[STMT_LEASE_ENDED] = { "lease_ended",
+			       "SELECT id FROM job INDEXED BY job_leased WHERE state IN (4, 5)"
+			       " AND lease_until < $1 LIMIT $2",
+			       "SELECT id FROM job WHERE state IN (4, 5) AND lease_until < $1 LIMIT $2"
+			       " FOR NO KEY UPDATE SKIP LOCKED" },
 	[STMT_LEASE_NEXT] = { "lease_next",
-			      "SELECT min(lease_until) FROM job INDEXED BY job_leased WHERE state IN (4, 5)" },
-	[STMT_SCHEDULED_DUE] = { "scheduled_due", "SELECT id FROM job WHERE state = 2 AND run_at <= $1"
-						  " ORDER BY run_at LIMIT $2" },
+			      "SELECT min(lease_until) FROM job INDEXED BY job_leased WHERE state IN (4, 5)",
+			      "SELECT min(lease_until) FROM job WHERE state IN (4, 5)" },
+	[STMT_SCHEDULED_DUE] = { "scheduled_due",
+				 "SELECT id FROM job WHERE state = 2 AND run_at <= $1 ORDER BY run_at LIMIT $2",
+				 "SELECT id FROM job WHERE state = 2 AND run_at <= $1 ORDER BY run_at LIMIT $2"
+				 " FOR NO KEY UPDATE SKIP LOCKED" },
 	[STMT_SCHEDULED_NEXT] = { "scheduled_next",
 				  "SELECT run_at FROM job WHERE state = 2 ORDER BY run_at LIMIT 1" },
-	[STMT_DEPWAIT_OF] = { "depwait_of", "SELECT id FROM job INDEXED BY job_rare WHERE state = 6"
-					    " AND target = $1" },
-	[STMT_POSITION] = { "position",
-			    "SELECT count(*) FROM (SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3 AND lane = $1"
-			    " AND priority > $2 LIMIT $4) UNION ALL SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3"
-			    " AND lane = $1 AND priority = $2 AND id < $3 LIMIT $4) LIMIT $4)" },
+	[STMT_DEPWAIT_OF] = { "depwait_of",
+			      "SELECT id FROM job INDEXED BY job_rare WHERE state = 6 AND target = $1",
+			      "SELECT id FROM job WHERE state = 6 AND target = $1" },
+	[STMT_POSITION] = { "position", POSITION_AHEAD(""), POSITION_AHEAD(" AS some") },
 
-	[STMT_LIST_ALL] = { "list_all", "SELECT " JOB_COLUMNS " FROM job j NOT INDEXED WHERE" LIST_REST },
-	[STMT_LIST_KIND] = { "list_kind", "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_kind"
-					  " WHERE j.kind <> 1 AND j.kind = $4 AND" LIST_REST },
-	[STMT_LIST_CHAIN] = { "list_chain",
-			      "SELECT " JOB_COLUMNS " FROM job j WHERE j.id IN (SELECT id FROM job INDEXED BY"
-			      " job_chain WHERE chain = $10 AND chain <> id UNION ALL SELECT $10) AND" LIST_REST },
-	[STMT_LIST_RARE] = { "list_rare",
-			     "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_rare"
-			     " WHERE (j.state = 1 OR j.state = 6 OR j.state = 7 OR j.state = 9 OR j.state = 10) AND j.state = $10 AND" LIST_REST },
-	[STMT_LIST_WAITING] = { "list_waiting", "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_waiting"
-						" WHERE j.state = 3 AND" LIST_REST },
-	[STMT_LIST_SCHEDULED] = { "list_scheduled",
-				  "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_scheduled"
-				  " WHERE j.state = 2 AND" LIST_REST },
-	[STMT_LIST_LEASED] = { "list_leased", "SELECT " JOB_COLUMNS " FROM job j INDEXED BY job_leased"
-					      " WHERE j.state IN (4, 5) AND" LIST_REST },
-	[STMT_LIST_NEEDS] = { "list_needs",
-			      "SELECT " JOB_COLUMNS " FROM need n CROSS JOIN job j ON j.id = n.needs"
-			      " WHERE n.job = $1 ORDER BY n.needs LIMIT $2" },
-	[STMT_LIST_DEPENDANTS] = { "list_dependants",
-				   "SELECT " JOB_COLUMNS " FROM need n CROSS JOIN job j ON j.id = n.job"
-				   " WHERE n.needs = $1 ORDER BY n.job LIMIT $2" },
+	[STMT_LIST_ALL] = { "list_all", "SELECT " JOB_COLUMNS " FROM job j NOT INDEXED WHERE" LIST_REST,
+			    "SELECT " JOB_COLUMNS " FROM job j WHERE" LIST_REST },
+	[STMT_LIST_KIND] = { "list_kind", LIST("job_kind", "j.kind <> 1 AND j.kind = $4 AND") },
+	[STMT_LIST_CHAIN] = { "list_chain", CHAIN(" INDEXED BY job_chain"), CHAIN("") },
+	[STMT_LIST_RARE] = { "list_rare", LIST("job_rare", RARE("j.") " AND j.state = $10 AND") },
+	[STMT_LIST_WAITING] = { "list_waiting", LIST("job_waiting", "j.state = 3 AND") },
+	[STMT_LIST_SCHEDULED] = { "list_scheduled", LIST("job_scheduled", "j.state = 2 AND") },
+	[STMT_LIST_LEASED] = { "list_leased", LIST("job_leased", "j.state IN (4, 5) AND") },
+	[STMT_LIST_NEEDS] = { "list_needs", EDGES(SQLITE_JOIN, "job", "needs"),
+			      EDGES(PG_JOIN, "job", "needs") },
+	[STMT_LIST_DEPENDANTS] = { "list_dependants", EDGES(SQLITE_JOIN, "needs", "job"),
+				   EDGES(PG_JOIN, "needs", "job") },
 
 	[STMT_ATTEMPT_ADD] = { "attempt_add",
-			       "INSERT OR FAIL INTO attempt (job, n, worker, session_n, started, finished, outcome, reason,"
+			       OR_FAIL("INSERT", "INTO attempt (job, n, worker, session_n, started, finished, outcome, reason,"
 			       " exit_code, signal, wall_ms, cpu_user_us, cpu_sys_us, memory_peak, log_bytes,"
 			       " is_log_truncated, is_log_inline, step, detail)"
-			       " VALUES ($1, $2, $3, $4, $5, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL)" },
+			       " VALUES ($1, $2, $3, $4, $5, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL)") },
 	[STMT_ATTEMPT_END] = { "attempt_end",
-			       "UPDATE OR FAIL attempt SET finished = $3, outcome = $4, reason = $5, exit_code = $6,"
+			       OR_FAIL("UPDATE", "attempt SET finished = $3, outcome = $4, reason = $5, exit_code = $6,"
 			       " signal = $7, wall_ms = $8, cpu_user_us = $9, cpu_sys_us = $10, memory_peak = $11,"
 			       " log_bytes = $12, is_log_truncated = $13, is_log_inline = $14, step = $15,"
-			       " detail = $16 WHERE job = $1 AND n = $2 AND outcome = 0" },
+			       " detail = $16 WHERE job = $1 AND n = $2 AND outcome = 0") },
 	[STMT_ATTEMPT_COUNT] = { "attempt_count", "SELECT count(*) FROM attempt WHERE job = $1" },
 	[STMT_ATTEMPT_LIST] = { "attempt_list",
 				"SELECT " ATTEMPT_COLUMNS " FROM attempt WHERE job = $1 ORDER BY n" },
 	[STMT_ATTEMPT_GET] = { "attempt_get", "SELECT " ATTEMPT_COLUMNS " FROM attempt WHERE job = $1"
 					      " AND ($2 = 0 OR n = $2) ORDER BY n DESC LIMIT 1" },
 	[STMT_ATTEMPT_SESSION] = { "attempt_session",
-				   "SELECT 1 FROM attempt a CROSS JOIN worker w ON w.id = a.worker"
-				   " WHERE a.job = $1 AND a.n = $2 AND a.worker = $3 AND a.outcome = 0"
-				   " AND a.session_n = w.session_n" },
+				   ATTEMPT_SESSION(SQLITE_JOIN), ATTEMPT_SESSION(PG_JOIN) },
 	[STMT_ATTEMPT_OUTCOME] = { "attempt_outcome",
 				   "SELECT outcome FROM attempt WHERE job = $1 AND n = $2" },
 	[STMT_ATTEMPT_LOG_ADD] = { "attempt_log_add",
@@ -191,8 +258,9 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_ARTIFACT_LIST] = { "artifact_list", "SELECT job, attempt, name, sha256, size FROM artifact"
 						  " WHERE job = $1 AND attempt = $2 ORDER BY name" },
 	[STMT_EVENT_ADD] = { "event_add",
-			     "INSERT OR FAIL INTO event (job, n, at, actor, from_state, to_state, reason, detail)"
-			     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)" },
+			     OR_FAIL("INSERT",
+				     "INTO event (job, n, at, actor, from_state, to_state, reason, detail)"
+				     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)") },
 	[STMT_EVENT_LIST] = { "event_list", "SELECT n, job, at, actor, from_state, to_state, reason, detail"
 					    " FROM event WHERE job = $1 ORDER BY n DESC LIMIT $2" },
 	[STMT_BLOB_IS_USED] = { "blob_is_used",
@@ -205,17 +273,21 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_WORKER_ADD] = { "worker_add",
 			      "INSERT INTO worker (name, machine, boot_id, session, session_n, version, arch,"
 			      " isolations, tags, slots, state, failures, beat_at, is_online)"
-			      " VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, 1, 0, $10, 1) RETURNING id" },
+			      " VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, 1, 0, $10, 1)"
+			      WORKER_AGAIN " RETURNING id" },
 	[STMT_WORKER_UPDATE] = { "worker_update",
 				 "UPDATE worker SET machine = $2, boot_id = $3, session_n = session_n +"
-				 " (session <> $4), session = $4, version = $5, arch = $6, isolations = $7, tags = $8,"
+				 " CASE WHEN session <> $4 THEN 1 ELSE 0 END, session = $4, version = $5, arch = $6, isolations = $7, tags = $8,"
 				 " slots = $9, beat_at = $10, is_online = 1 WHERE id = $1" },
 	[STMT_WORKER_BY_NAME] = { "worker_by_name", "SELECT " WORKER_COLUMNS " FROM worker WHERE name = $1" },
 	[STMT_WORKER_SESSION] = { "worker_session", "SELECT session_n FROM worker WHERE id = $1" },
 	[STMT_WORKER_BEAT] = { "worker_beat", "UPDATE worker SET beat_at = $2, is_online = 1 WHERE id = $1" },
 	[STMT_WORKER_SET_ONLINE] = { "worker_set_online", "UPDATE worker SET is_online = $2 WHERE id = $1" },
 	[STMT_WORKER_ALL_OFFLINE] = { "worker_all_offline",
-				      "UPDATE worker SET is_online = 0 WHERE is_online = 1" },
+				      "UPDATE worker SET is_online = 0 WHERE is_online = 1",
+				      /* Others may be with other servers. */
+				      "UPDATE worker SET is_online = 0 WHERE is_online = 1 AND beat_at <"
+				      " (extract(epoch FROM clock_timestamp()) * 1000)::bigint - 120000" },
 	[STMT_WORKER_SET_STATE] = { "worker_set_state",
 				    "UPDATE worker SET state = $2, failures = CASE $2 WHEN 1 THEN 0 ELSE failures END"
 				    " WHERE name = $1" },
@@ -229,7 +301,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			      "INSERT INTO target (name, suite, arch, image, image_bytes, state, updated, job)"
 			      " VALUES ($1, $2, $3, '', 0, 'making', $4, $5) ON CONFLICT (name) DO UPDATE SET"
 			      " suite = $2, arch = $3, image = '', image_bytes = 0, state = 'making', updated = $4,"
-			      " job = $5 WHERE state = 'removed'" },
+			      " job = $5 WHERE target.state = 'removed'" },
 	[STMT_TARGET_GET] = { "target_get", "SELECT " TARGET_COLUMNS " FROM target WHERE name = $1"
 					    " AND state <> 'removed'" },
 	[STMT_TARGET_COUNT] = { "target_count", "SELECT count(*) FROM target" },
@@ -246,28 +318,33 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				 " updated = $2 WHERE job = $1 AND state <> 'removed'" },
 	[STMT_TARGET_REMOVE] = { "target_remove", "UPDATE target SET state = 'removed', updated = $2"
 						  " WHERE name = $1 AND state <> 'removed'" },
-	[STMT_TARGET_IS_USED] = { "target_is_used",
-				  "SELECT coalesce((SELECT id FROM job WHERE state = 3 AND target = $1 LIMIT 1),"
-				  " (SELECT id FROM job WHERE state = 2 AND target = $1 LIMIT 1),"
-				  " (SELECT id FROM job WHERE state IN (4, 5) AND target = $1 LIMIT 1),"
-				  " (SELECT id FROM job INDEXED BY job_rare WHERE (state = 1 OR state = 6 OR"
-				  " state = 7 OR state = 9 OR state = 10) AND state < 8 AND target = $1 LIMIT 1), 0)" },
+	[STMT_TARGET_IS_USED] = { "target_is_used", IS_USED(" INDEXED BY job_rare"), IS_USED("") },
 
 	CHECK_RULES(CHECK_ROW)
 		[STMT_CHECK_REPLAY] = { "check_replay",
 					"SELECT v.job, v.n, v.from_state, v.to_state, j.state, j.events, j.attempt FROM event v"
-					" CROSS JOIN job j ON j.id = v.job ORDER BY v.job, v.n" },
+					" JOIN job j ON j.id = v.job ORDER BY v.job, v.n" },
 	[STMT_CHECK_ARTIFACT_BLOBS] = { "check_artifact_blobs",
 					"SELECT min(job), sha256, min(size), max(size) FROM artifact GROUP BY sha256" },
 	[STMT_CHECK_IMAGES] = { "check_images", "SELECT job, image, image_bytes, image_bytes FROM target"
 						" WHERE image <> '' AND state <> 'removed'" },
-	[STMT_CHECK_INPUTS] = { "check_inputs", "SELECT i.job, i.sha256, -1, -1 FROM input i CROSS JOIN job j"
+	[STMT_CHECK_INPUTS] = { "check_inputs", "SELECT i.job, i.sha256, -1, -1 FROM input i JOIN job j"
 						" ON j.id = i.job WHERE j.state < 8" },
 	[STMT_CHECK_LOGS] = { "check_logs", "SELECT job, n, log_bytes FROM attempt WHERE outcome <> 0"
 					    " AND log_bytes > 0 AND is_log_inline = 0" },
 	[STMT_CHECK_INTEGRITY] = { "check_integrity",
-				   "SELECT integrity_check FROM pragma_integrity_check(100)" },
+				   "SELECT integrity_check FROM pragma_integrity_check(100)",
+				   /* The server's own business. */
+				   "SELECT 'ok'" },
 	[STMT_CHECK_FOREIGN_KEYS] = { "check_foreign_keys",
 				      "SELECT \"table\" || ' row ' || coalesce(rowid, '?') || ' names a ' ||"
-				      " parent || ' that is not there' FROM pragma_foreign_key_check" },
+				      " parent || ' that is not there' FROM pragma_foreign_key_check",
+				      CHECK_REFERENCES },
+
+	[STMT_WRITER_ADD] = { "writer_add", "SELECT 0",
+			      "INSERT INTO writer (n, at) VALUES (0, $1) RETURNING id" },
+	[STMT_WRITER_MARK] = { "writer_mark", "SELECT 0", "UPDATE writer SET n = $2, at = $3 WHERE id = $1" },
+	[STMT_WRITER_MARKED] = { "writer_marked", "SELECT 0",
+				 "SELECT n FROM writer WHERE id = $1 FOR NO KEY UPDATE" },
+	[STMT_WRITER_FORGET] = { "writer_forget", "SELECT 0", "DELETE FROM writer WHERE at < $1" },
 };

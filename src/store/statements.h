@@ -19,7 +19,7 @@ enum stmt {
 	STMT_TALLY_NEW,
 	STMT_TALLY_LIST,
 
-	STMT_JOB_LAST,
+	STMT_JOB_NUMBERS,
 	STMT_JOB_HEAD,
 	STMT_JOB_GET,
 	STMT_JOB_GET_PAYLOAD,
@@ -119,6 +119,12 @@ enum stmt {
 	STMT_CHECK_LOGS,
 	STMT_CHECK_INTEGRITY,
 	STMT_CHECK_FOREIGN_KEYS,
+
+	/* PostgreSQL only: which of this server's transactions was committed (dbserver.c). */
+	STMT_WRITER_ADD,
+	STMT_WRITER_MARK,
+	STMT_WRITER_MARKED,
+	STMT_WRITER_FORGET,
 
 	STMT_COUNT
 };

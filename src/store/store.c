@@ -15,6 +15,26 @@ enum {
 	READS_AT_ONCE = 32,   /* tasks on one snapshot: a long one keeps the log from being reset */
 };
 
+static bool is_server(const char *url)
+{
+	return url && (strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0);
+}
+
+/* The folder is locked only if the data is in it: several servers on one database may share what else it holds. */
+static int open_database(struct store *s, const struct store_options *o, struct err *e)
+{
+	if (is_server(o->db_url))
+		return dbserver_open(o->db_url, o->is_create, &s->writer, &s->reader, e);
+	if (o->db_url)
+		return err_set(e, ERR_UNSUPPORTED, "database %s: neither SQLite in the data folder nor"
+						   " postgresql://…",
+			       o->db_url);
+	return store_lock(s->data_dir, &s->lock_fd, e) < 0 ||
+			       dbfile_open(s->data_dir, o->is_create, &s->writer.db, &s->reader.db, e) < 0
+		       ? -1
+		       : 0;
+}
+
 static int open_parts(struct store *s, const struct store_options *o, struct err *e)
 {
 	if (o->is_create && fd_mkdirs(s->data_dir, 0750, e) < 0)
@@ -22,9 +42,7 @@ static int open_parts(struct store *s, const struct store_options *o, struct err
 	struct stat st;
 	if (stat(s->data_dir, &st) < 0)
 		return err_sys(e, "data folder %s", s->data_dir);
-	if (store_lock(s->data_dir, &s->lock_fd, e) < 0 ||
-	    dbfile_open(s->data_dir, o->is_create, &s->writer.db, &s->reader.db, e) < 0 ||
-	    blobs_open(s, e) < 0 || logs_open(s, e) < 0)
+	if (open_database(s, o, e) < 0 || blobs_open(s, e) < 0 || logs_open(s, e) < 0)
 		return -1;
 	/* Nobody is connected to a server that has just begun. */
 	if (db_begin(s->writer.db, e) < 0 ||
@@ -39,17 +57,13 @@ static int open_parts(struct store *s, const struct store_options *o, struct err
 int store_open(struct store **out, const struct store_options *o, struct err *e)
 {
 	*out = NULL;
-	if (o->db_url)
-		return err_set(e, ERR_UNSUPPORTED, "database %s: only SQLite in the data folder is built in",
-			       o->db_url);
 	struct store *s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, ERR_NOMEM, "open store");
 	s->lock_fd = s->blobs.dir_fd = s->logs.dir_fd = -1;
 	s->watch = o->watch;
 	s->ctx = o->ctx;
-	s->opened_wall_ms = clock_wall_ms();
-	s->opened_boot_ms = clock_boot_ms();
+	s->clock_offset_ms = clock_wall_ms() - clock_boot_ms();
 	s->writer.store = s->reader.store = s;
 	s->writer.is_writer = true;
 	s->data_dir = strdup(o->data_dir);
@@ -153,5 +167,5 @@ const char *store_data_dir(const struct store *s)
 
 int64_t store_now_ms(const struct store *s)
 {
-	return s->opened_wall_ms + clock_boot_ms() - s->opened_boot_ms;
+	return s->clock_offset_ms + clock_boot_ms();
 }

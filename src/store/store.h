@@ -10,6 +10,11 @@
  * the data folder is locked against every other process. A task is the caller's memory and stays valid
  * until done().
  *
+ * On PostgreSQL there is one connection that writes and one that reads, and other servers may use the database
+ * at the same time. A transaction that collides with another's, or whose connection breaks, is run again from
+ * its beginning: run() may be called more than once and starts from scratch each time. An error of a database
+ * statement must therefore reach run()'s end; who treats errors as outcomes asks tx_is_undone() first.
+ *
  * Inside run() the aggregates are used: store/jobs.h, attempts.h, targets.h, workers.h, events.h,
  * artifacts.h, check.h. They are called from run() only. Logs and blobs are files: store/logs.h,
  * store/blobs.h; any thread. */
@@ -48,7 +53,7 @@ typedef void store_watch_fn(void *ctx, const struct store_change *changes, size_
 
 struct store_options {
 	const char *data_dir; /* holds slipway.db, blobs/, logs/, lock */
-	const char *db_url;   /* NULL = sqlite in data_dir */
+	const char *db_url;   /* NULL = sqlite in data_dir; else postgresql://… */
 	bool is_create;	      /* make what is absent; else it must be there */
 	store_watch_fn *watch;
 	void *ctx;
@@ -68,10 +73,14 @@ int store_write_wait(struct store *s, struct store_task *t);
 int store_read_wait(struct store *s, struct store_task *t);
 
 const char *store_data_dir(const struct store *s);
-/* The store's clock: wall time as it was when the store was opened, moved on by the boot clock; it never
- * steps. */
+/* Others write into the same database. */
+bool store_is_shared(const struct store *s);
+/* The store's clock. SQLite: wall time as it was when the store was opened, moved on by the boot clock; it
+ * never steps. PostgreSQL: the database server's wall time. */
 int64_t store_now_ms(const struct store *s);
 int64_t tx_now_ms(const struct tx *tx);
+/* The database has undone what this task did: it must fail, whatever the error was. */
+bool tx_is_undone(const struct tx *tx);
 /* The store a transaction belongs to. */
 struct store *tx_store(const struct tx *tx);
 

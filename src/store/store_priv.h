@@ -51,7 +51,7 @@ struct store {
 	struct queue writes, reads;
 	store_watch_fn *watch;
 	void *ctx;
-	int64_t opened_wall_ms, opened_boot_ms;
+	_Atomic int64_t clock_offset_ms; /* what the boot clock lacks to the store's time */
 	struct err broken; /* the writer's: why nothing is written any more */
 	struct blobs blobs;
 	struct logs logs;
@@ -73,6 +73,21 @@ int store_lock(const char *data_dir, int *fd, struct err *e);
 int dbfile_open(const char *data_dir, bool is_create, struct db **writer, struct db **reader, struct err *e);
 /* The newest schema this program knows. */
 int dbfile_version(void);
+/* Bits of the states that may follow. */
+unsigned dbfile_goes_to(enum job_state from);
+
+/* The same on a PostgreSQL server. ERR_NOT_FOUND: no schema of ours is there. */
+int dbserver_open(const char *url, bool is_create, struct tx *writer, struct tx *reader, struct err *e);
+/* A moment by chance, longer with each try: so that two who were in each other's way are not again. */
+void dbserver_pause(int tries);
+
+/* remote.c; with a new connection first, where the old one is lost. */
+int remote_begin(struct tx *tx, struct err *e);
+int remote_begin_reading(struct tx *tx, struct err *e);
+/* Does not give up before it is known whether the commit was one. ERR_UNCERTAIN: it could not be known in time. */
+int remote_commit(struct tx *tx, struct err *e);
+/* The transaction is lost by bad luck and may be run again. */
+bool remote_must_repeat(struct tx *tx);
 
 int blobs_open(struct store *s, struct err *e);
 void blobs_close(struct store *s);

@@ -14,6 +14,7 @@ enum { PAYLOAD_IN_ROW_MAX = 1024 };
 
 struct plan_line {
 	const struct job_new *new;
+	const struct plan_line *same; /* an earlier line with its dedupe key */
 	int64_t id, chain;
 	int64_t *needs; /* numbers, ascending, each once */
 	size_t needs_len;
@@ -60,33 +61,50 @@ static int check_line(const struct plan *p, size_t at, struct err *e)
 	return rc < 0 ? refuse(p, at, e) : 0;
 }
 
-/* Which lines are new, and the number of each. */
-static int plan_numbers(struct plan *p, struct err *e)
+/* Which lines are new. A line whose key an earlier one has is that one. */
+static int plan_new(struct plan *p, size_t *count, struct err *e)
 {
 	CLEAN_MAP struct map keys = MAP_INIT;
-	int64_t last = 0;
-	if (tx_get_int(p->tx, STMT_JOB_LAST, DB_NO_ARGS, &last, e) < 0)
-		return -1;
-	p->first = last + 1;
+	*count = 0;
 	for (size_t i = 0; i < p->len; i++) {
 		struct plan_line *l = &p->lines[i];
 		const char *key = l->new->dedupe;
 		if (check_line(p, i, e) < 0)
 			return -1;
 		if (key && *key) {
-			const struct plan_line *same = map_find(&keys, key);
-			if (same) {
-				l->id = same->id;
+			l->same = map_find(&keys, key);
+			if (l->same)
 				continue;
-			}
 			if (map_set(&keys, key, l, e) < 0 ||
 			    tx_get_int(p->tx, STMT_JOB_LIVE_DEDUPE, DB_ARGS(db_str(key)), &l->id, e) < 0)
 				return -1;
 			if (l->id)
 				continue;
 		}
-		l->id = ++last;
 		l->is_new = true;
+		++*count;
+	}
+	return 0;
+}
+
+/* The number of each: those of new lines in a row. */
+static int plan_numbers(struct plan *p, struct err *e)
+{
+	size_t count;
+	p->first = INT64_MAX;
+	if (plan_new(p, &count, e) < 0)
+		return -1;
+	if (count &&
+	    tx_get_int(p->tx, STMT_JOB_NUMBERS, DB_ARGS(db_int((int64_t)count)), &p->first, e) < 0)
+		return -1;
+	int64_t next = p->first;
+	for (size_t i = 0; i < p->len; i++) {
+		struct plan_line *l = &p->lines[i];
+		if (l->same)
+			l->id = l->same->id;
+		if (!l->is_new)
+			continue;
+		l->id = next++;
 		p->by_number[l->id - p->first] = l;
 	}
 	return 0;

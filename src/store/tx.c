@@ -32,6 +32,11 @@ int64_t tx_now_ms(const struct tx *tx)
 	return tx->now_ms;
 }
 
+bool tx_is_undone(const struct tx *tx)
+{
+	return db_must_repeat(tx->db) || db_is_undone(tx->db);
+}
+
 struct store *tx_store(const struct tx *tx)
 {
 	return tx->store;

@@ -37,10 +37,19 @@ struct lanes {
 	size_t added_len, added_cap;
 };
 
+/* What a connection to a database server remembers (remote.c). */
+struct remote {
+	int64_t writer;	 /* our row in the table of that name; 0: a reader */
+	int64_t n;	 /* the number of our newest transaction */
+	int64_t lost_ms; /* boot clock: since when nothing answers; 0: something does */
+	bool is_aborted; /* it is known that the newest transaction was not committed */
+};
+
 struct tx {
 	struct store *store;
 	struct db *db;
 	bool is_writer;
+	struct remote remote;
 	int64_t now_ms;
 	struct names strings, workers;
 	struct lanes lanes;

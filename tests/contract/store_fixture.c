@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pg_fixture.h"
 #include "store_fixture.h"
 
 #include "base/fd.h"
@@ -35,8 +36,11 @@ void fx_open(struct fx *fx)
 {
 	struct err e = ERR_INIT;
 	if (store_open(&fx->store,
-		       &(struct store_options){
-			       .data_dir = fx->dir, .is_create = true, .watch = watch, .ctx = fx },
+		       &(struct store_options){ .data_dir = fx->dir,
+						.db_url = fx->db_url,
+						.is_create = true,
+						.watch = watch,
+						.ctx = fx },
 		       &e) < 0)
 		fail_msg("open: %s", e.text);
 }
@@ -48,6 +52,8 @@ void fx_init(struct fx *fx)
 	snprintf(fx->dir, sizeof fx->dir, "%s/slipway-store-XXXXXX",
 		 base && strlen(base) < 32 ? base : "/tmp");
 	assert_non_null(mkdtemp(fx->dir));
+	if (pg_is_wanted())
+		fx->db_url = pg_new_database();
 	fx_open(fx);
 }
 
@@ -63,6 +69,8 @@ void fx_release(struct fx *fx)
 	fx_close(fx);
 	arena_release(&fx->arena);
 	fd_remove_tree(AT_FDCWD, fx->dir, NULL);
+	pg_drop_database(fx->db_url);
+	free(fx->db_url);
 	assert_int_equal(violations, 0);
 }
 

@@ -11,6 +11,7 @@
 
 struct fx {
 	char dir[64];
+	char *db_url; /* NULL: SQLite */
 	struct store *store;
 	struct arena arena;
 	struct err err;

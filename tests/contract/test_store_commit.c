@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pg_fixture.h"
 #include "store_fixture.h"
 
 static int set_up(void **state)
@@ -271,6 +272,8 @@ static void test_many_threads(void **state)
 
 int main(void)
 {
+	if (pg_skip_all())
+		return 0;
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_failures_are_alone),

@@ -12,6 +12,7 @@
 #include "model/logfile.h"
 #include "store/blobs.h"
 #include "store/logs.h"
+#include "pg_fixture.h"
 #include "store_fixture.h"
 
 static int set_up(void **state)
@@ -331,6 +332,8 @@ static void test_short_logs(void **state)
 
 int main(void)
 {
+	if (pg_skip_all())
+		return 0;
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_uploads),    TEST(test_refused_uploads_leave_nothing),

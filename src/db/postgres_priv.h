@@ -1,0 +1,23 @@
+/* The PostgreSQL driver's two halves. For src/db/ only. */
+#ifndef SLIPWAY_DB_POSTGRES_PRIV_H
+#define SLIPWAY_DB_POSTGRES_PRIV_H
+
+#include <libpq-fe.h>
+
+#include "base/err.h"
+#include "db/db_priv.h"
+
+/* What an error of the server means for what comes next. */
+enum pg_verdict {
+	PG_FAILED,     /* the statement is wrong, or what it wants is not allowed */
+	PG_REPEAT,     /* bad luck: the transaction may be run again */
+	PG_LOST,       /* the connection is gone or of no use */
+	PG_UNPREPARED, /* a pooler gave us a session without our statements */
+};
+
+/* Sets the error by what the server said of the statement `what`. */
+enum pg_verdict pg_error_read(const PGresult *r, const char *what, struct err *e);
+/* The connection itself has something to say, and no server did. */
+void pg_error_connection(const PGconn *c, const char *what, enum err_code code, struct err *e);
+
+#endif
