@@ -29,10 +29,10 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 /* $1 limit, $2 before, $3 states, $4 kind, $5 owner, $6 worker, $7 name, $8 name's end for a prefix, $9
  * target; NULL = any. */
 #define LIST_REST                                                                                            \
-	" j.id < $2 AND ($3 IS NULL OR ((CAST(1 AS BIGINT) << CAST(j.state AS INTEGER)) & $3) <> 0) AND ($4 IS NULL OR j.kind = $4)"                 \
-	" AND ($5 IS NULL OR j.owner = $5) AND ($6 IS NULL OR j.worker = $6)"                                \
-	" AND ($7 IS NULL OR (CASE WHEN $8 IS NULL THEN j.name = $7 ELSE j.name >= $7 AND j.name < $8 END))" \
-	" AND ($9 IS NULL OR j.target = $9) ORDER BY j.id DESC LIMIT $1"
+	" j.id < $2 AND (CAST($3 AS BIGINT) IS NULL OR ((CAST(1 AS BIGINT) << CAST(j.state AS INTEGER)) & $3) <> 0) AND (CAST($4 AS BIGINT) IS NULL OR j.kind = $4)"                 \
+	" AND (CAST($5 AS BIGINT) IS NULL OR j.owner = $5) AND (CAST($6 AS BIGINT) IS NULL OR j.worker = $6)"                                \
+	" AND (CAST($7 AS TEXT) IS NULL OR (CASE WHEN CAST($8 AS TEXT) IS NULL THEN j.name = $7 ELSE j.name >= $7 AND j.name < $8 END))" \
+	" AND (CAST($9 AS BIGINT) IS NULL OR j.target = $9) ORDER BY j.id DESC LIMIT $1"
 
 #define ATTEMPT_COLUMNS                                                                                  \
 	"job,n,worker,started,finished,outcome,reason,step,detail,exit_code,signal,wall_ms,cpu_user_us," \
@@ -60,7 +60,7 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 #define LEASED_OF(join)                                                                                     \
 	"SELECT j.id FROM job j" join "attempt a ON a.job = j.id AND a.n = j.attempt" join               \
 	"worker w ON w.id = j.worker WHERE j.worker = $1 AND j.state IN (4, 5)"                          \
-	" AND ($2 IS NULL OR w.session <> $2 OR a.session_n <> w.session_n) ORDER BY j.id"
+	" AND (CAST($2 AS TEXT) IS NULL OR w.session <> $2 OR a.session_n <> w.session_n) ORDER BY j.id"
 #define ATTEMPT_SESSION(join)                                                                       \
 	"SELECT 1 FROM attempt a" join "worker w ON w.id = a.worker WHERE a.job = $1 AND a.n = $2"       \
 	" AND a.worker = $3 AND a.outcome = 0 AND a.session_n = w.session_n"

@@ -92,6 +92,15 @@ static void member_done(struct store_task *t)
 	gate_came(m->gate);
 }
 
+/* The n-th job that was kept. What failed leaves a gap on PostgreSQL. */
+static void assert_number(int64_t id, int64_t n)
+{
+	if (pg_is_wanted())
+		assert_true(id >= n);
+	else
+		assert_int_equal(id, n);
+}
+
 static void test_failures_are_alone(void **state)
 {
 	struct fx *fx = *state;
@@ -125,12 +134,12 @@ static void test_failures_are_alone(void **state)
 			/* All of the group's changes were told before anybody was. */
 			assert_int_equal(m[i].changes_seen, 3);
 	}
-	assert_int_equal(m[0].id, 1);
-	assert_int_equal(m[2].id, 2);
-	assert_int_equal(m[4].id, 3);
-	assert_string_equal(fx_get(fx, 2).owner, "bad");
-	assert_string_equal(fx_get(fx, 3).owner, "dan");
-	assert_string_equal(fx_get(fx, 3).tags, "dan");
+	assert_number(m[0].id, 1);
+	assert_number(m[2].id, 2);
+	assert_number(m[4].id, 3);
+	assert_string_equal(fx_get(fx, m[2].id).owner, "bad");
+	assert_string_equal(fx_get(fx, m[4].id).owner, "dan");
+	assert_string_equal(fx_get(fx, m[4].id).tags, "dan");
 	/* What a failed task was the first to name is named again without harm. */
 	struct job_new one = fx_new();
 	struct job_birth b;
@@ -160,8 +169,8 @@ static void test_a_lone_failure(void **state)
 	assert_int_equal(fx->changes_len, 0);
 	one.owner = "zoe";
 	assert_int_equal(fx_submit(fx, &one, 1, &b), 0);
-	assert_int_equal(b.id, 1);
-	assert_string_equal(fx_get(fx, 1).owner, "zoe");
+	assert_number(b.id, 1);
+	assert_string_equal(fx_get(fx, b.id).owner, "zoe");
 }
 
 enum { THREADS = 16, EACH = 40 };

@@ -87,9 +87,13 @@ static void test_a_batch_is_whole_or_absent(void **state)
 	news[1].needs = &missing;
 	FAILS(fx_submit(fx, news, 3, births), ERR_INVALID);
 	/* The next batch's own numbers do not exist yet. */
-	missing = 4;
+	missing = fx_job(fx, NULL, 0) + 1;
 	FAILS(fx_submit(fx, news, 3, births), ERR_INVALID);
-	assert_int_equal(fx_job(fx, NULL, 0), 4);
+	/* On SQLite nothing of it is left; on PostgreSQL the numbers are. */
+	if (pg_is_wanted())
+		assert_true(fx_job(fx, NULL, 0) > missing);
+	else
+		assert_int_equal(fx_job(fx, NULL, 0), missing);
 }
 
 static void test_cycles_are_refused(void **state)
