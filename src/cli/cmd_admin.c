@@ -53,7 +53,9 @@ static int open_store(struct cli *c, bool is_create, struct store **store, struc
 	CLEAN_BUF struct buf dir = BUF_INIT;
 	if (place_data_dir(args_text(&c->args, "data", NULL), &dir, e) < 0)
 		return -1;
-	struct store_options o = { .data_dir = dir.data, .is_create = is_create };
+	struct store_options o = { .data_dir = dir.data,
+				   .db_url = args_text(&c->args, "db", NULL),
+				   .is_create = is_create };
 	if (store_open(store, &o, e) < 0)
 		return err_wrap(e, "open the store in %s", dir.data);
 	return 0;
@@ -89,7 +91,7 @@ static int admin_migrate(struct cli *c, struct err *e)
 
 static int admin_check(struct cli *c, struct err *e)
 {
-	if (args_has(&c->args, "data"))
+	if (args_has(&c->args, "data") || args_has(&c->args, "db"))
 		return check_folder(c, e);
 	CLEAN_JSON json_t *answer = api_call(c->api, "POST", "/v1/admin/check", NULL, e);
 	if (!answer)

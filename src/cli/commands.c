@@ -148,6 +148,7 @@ static const struct option_row priority_options[] = {
 };
 static const struct option_row admin_options[] = {
 	{ "data", 'd', OPTION_TEXT, "DIR", "migrate, check: the data folder of a server that does not run" },
+	{ "db", 0, OPTION_TEXT, "URL", "the same: the database, if it is not SQLite in that folder" },
 	{ 0 },
 };
 
@@ -359,7 +360,8 @@ const struct command commands[] = {
 	  .summary = "look after the store",
 	  .about =
 		  "check verifies every invariant of the store and says what breaks one; gc removes stored files that nothing names. With "
-		  "--data they work on the folder of a server that does not run; migrate always does.",
+		  "--data they work on the folder of a server that does not run; migrate always does. With --db postgresql://… it "
+		  "makes no difference whether servers run.",
 	  .flags = SERVER | JSON,
 	  .words_min = 1,
 	  .words_max = -1,

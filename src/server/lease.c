@@ -138,7 +138,8 @@ static int record(struct lease_call *c, struct tx *tx, struct err *e)
 
 static int refresh_lanes(struct server *s, struct tx *tx, struct err *e)
 {
-	if (s->lanes.is_fresh)
+	/* Other servers add lanes too. */
+	if (s->lanes.is_fresh && !store_is_shared(s->store))
 		return 0;
 	arena_release(&s->lanes.arena);
 	s->lanes.len = 0;
@@ -190,7 +191,11 @@ static int adopt(struct lease_call *c, struct tx *tx, struct err *e)
 	if (workers_beat(tx, c->worker.id, e) || jobs_held(tx, c->worker.id, &c->arena, &held, &n, e))
 		return -1;
 	c->worker.is_online = true;
+	c->is_adopted = true;
 	pthread_mutex_lock(&s->lock);
+	struct session *known = hub_session_find(s, c->ask->worker, c->ask->session);
+	if (known && known->call == c)
+		known->call = NULL; /* it is not to give way to itself */
 	struct session *session = hub_session_set(s, c->ask->worker, c->ask->session, c->worker.id);
 	for (size_t i = 0; session && i < n; i++)
 		hub_held_add(s, session, &held[i]);
@@ -212,7 +217,8 @@ static int lease_run(struct tx *tx, struct store_task *t, struct err *e)
 	bool is_known = hub_session_find(s, c->ask->worker, c->ask->session);
 	bool may_take = c->free > 0 && !s->is_draining && !c->is_superseded;
 	pthread_mutex_unlock(&s->lock);
-	if ((!is_known && adopt(c, tx, e)) || (!c->is_recorded && record(c, tx, e)))
+	/* A transaction that is run again writes again what was undone. */
+	if (((!is_known || c->is_adopted) && adopt(c, tx, e)) || (!c->is_recorded && record(c, tx, e)))
 		return -1;
 	return may_take ? take(c, tx, e) : 0;
 }
@@ -284,6 +290,7 @@ static void lease_done(struct store_task *t)
 	struct server *s = c->server;
 	struct http_request *req = c->ask->req;
 	bool is_dropped = true;
+	c->is_adopted = false;
 	pthread_mutex_lock(&s->lock);
 	if (t->rc) {
 		s->lanes.is_fresh = false;

@@ -40,6 +40,7 @@ struct lease_call {
 	struct worker worker;
 	struct job_facts *granted;
 	size_t granted_len;
+	bool is_adopted; /* it made the session known; of this task, however often it runs */
 
 	/* guarded by the server's lock */
 	bool is_parked, is_wanted, is_superseded, is_over;

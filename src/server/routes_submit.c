@@ -88,12 +88,16 @@ static int decode_submission(struct ask *a, struct submission *b, struct err *e)
 static int submit_run(struct ask *a, struct tx *tx, struct err *e)
 {
 	struct submission *b = a->data;
+	/* The check fills in what is missing by what the store says now; it may have to be asked again. */
+	struct job_new *news = arena_memdup(a->arena, b->news, b->len * sizeof *news);
+	if (!news)
+		return err_set(e, ERR_NOMEM, "no memory for %zu jobs", b->len);
 	for (size_t i = 0; i < b->len; i++) {
-		if (!b->needs_store[i] || births_check_in(tx, a->server, &b->news[i], a->arena, e) == 0)
+		if (!b->needs_store[i] || births_check_in(tx, a->server, &news[i], a->arena, e) == 0)
 			continue;
 		return b->is_batch ? err_wrap(e, "line %zu", i + 1) : -1;
 	}
-	return births_submit(tx, b->news, b->len, b->actor, a->arena, b->births, e);
+	return births_submit(tx, news, b->len, b->actor, a->arena, b->births, e);
 }
 
 static void submit_answer(struct ask *a)

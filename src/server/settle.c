@@ -135,6 +135,10 @@ static int ask_kind(struct tx *tx, struct server *s, struct arena *a, const stru
 	struct kind_context kc = feed_kind_context(s, &f, &p);
 	if (k->settle(&kc, o, a, &fx, &why) ||
 	    (fx.births_len && submit_births(tx, s, a, &f.job, &fx, actor, &why))) {
+		if (tx_is_undone(tx)) {
+			*e = why;
+			return -1;
+		}
 		fail_end(end, a, &why);
 		return 0;
 	}

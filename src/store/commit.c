@@ -72,6 +72,8 @@ static int run_tasks(struct tx *tx, struct store_task *head, bool *is_done, stru
 		if (!db_must_repeat(tx->db))
 			return 0;
 		*why = head->err;
+		if (why->code == ERR_NONE)
+			err_set(why, ERR_BUSY, "another transaction was in the way; try again");
 		return -1;
 	}
 	for (struct store_task *t = head; t; t = t->next)

@@ -212,7 +212,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_DEPWAIT_OF] = { "depwait_of",
 			      "SELECT id FROM job INDEXED BY job_rare WHERE state = 6 AND target = $1",
 			      "SELECT id FROM job WHERE state = 6 AND target = $1" },
-	[STMT_POSITION] = { "position", POSITION_AHEAD(""), POSITION_AHEAD(" AS some") },
+	[STMT_POSITION] = { "position", POSITION_AHEAD(""), POSITION_AHEAD(" AS ahead") },
 
 	[STMT_LIST_ALL] = { "list_all", "SELECT " JOB_COLUMNS " FROM job j NOT INDEXED WHERE" LIST_REST,
 			    "SELECT " JOB_COLUMNS " FROM job j WHERE" LIST_REST },
@@ -241,7 +241,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_ATTEMPT_LIST] = { "attempt_list",
 				"SELECT " ATTEMPT_COLUMNS " FROM attempt WHERE job = $1 ORDER BY n" },
 	[STMT_ATTEMPT_GET] = { "attempt_get", "SELECT " ATTEMPT_COLUMNS " FROM attempt WHERE job = $1"
-					      " AND ($2 = 0 OR n = $2) ORDER BY n DESC LIMIT 1" },
+					      " AND (CAST($2 AS BIGINT) = 0 OR n = $2) ORDER BY n DESC LIMIT 1" },
 	[STMT_ATTEMPT_SESSION] = { "attempt_session",
 				   ATTEMPT_SESSION(SQLITE_JOIN), ATTEMPT_SESSION(PG_JOIN) },
 	[STMT_ATTEMPT_OUTCOME] = { "attempt_outcome",
@@ -289,7 +289,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				      "UPDATE worker SET is_online = 0 WHERE is_online = 1 AND beat_at <"
 				      " (extract(epoch FROM clock_timestamp()) * 1000)::bigint - 120000" },
 	[STMT_WORKER_SET_STATE] = { "worker_set_state",
-				    "UPDATE worker SET state = $2, failures = CASE $2 WHEN 1 THEN 0 ELSE failures END"
+				    "UPDATE worker SET state = $2, failures = CASE WHEN CAST($2 AS BIGINT) = 1 THEN 0 ELSE failures END"
 				    " WHERE name = $1" },
 	[STMT_WORKER_FAILED] = { "worker_failed", "UPDATE worker SET failures = failures + 1 WHERE id = $1" },
 	[STMT_WORKER_WORKED] = { "worker_worked",

@@ -160,6 +160,11 @@ int store_read_wait(struct store *s, struct store_task *t)
 	return wait_for(&s->reads, t);
 }
 
+const char *store_database(const struct store *s)
+{
+	return store_is_shared(s) ? "postgresql" : "sqlite";
+}
+
 const char *store_data_dir(const struct store *s)
 {
 	return s->data_dir;

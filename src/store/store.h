@@ -72,6 +72,8 @@ void store_read(struct store *s, struct store_task *t);
 int store_write_wait(struct store *s, struct store_task *t);
 int store_read_wait(struct store *s, struct store_task *t);
 
+/* "sqlite", "postgresql". */
+const char *store_database(const struct store *s);
 const char *store_data_dir(const struct store *s);
 /* Others write into the same database. */
 bool store_is_shared(const struct store *s);

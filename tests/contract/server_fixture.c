@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "pg_fixture.h"
 #include "server_fixture.h"
 
 #include "base/buf.h"
@@ -36,7 +37,9 @@ static int listen_at(const char *path)
 void sfx_start(struct sfx *fx)
 {
 	struct err e = ERR_INIT;
-	const struct server_options o = { .data_dir = fx->dir, .lease_ms = fx->lease_ms };
+	const struct server_options o = { .data_dir = fx->dir,
+					  .db_url = fx->db_url,
+					  .lease_ms = fx->lease_ms };
 	if (server_open(&fx->server, &o, &e))
 		fail_msg("open: %s", e.text);
 	if (server_listen(fx->server, listen_at(fx->socket), &e))
@@ -58,6 +61,8 @@ void sfx_init(struct sfx *fx, int64_t lease_ms)
 		 base && strlen(base) < 32 ? base : "/tmp");
 	assert_non_null(mkdtemp(fx->dir));
 	snprintf(fx->socket, sizeof fx->socket, "%s/slipway.sock", fx->dir);
+	if (pg_is_wanted())
+		fx->db_url = pg_new_database();
 	sfx_start(fx);
 }
 
@@ -71,6 +76,8 @@ void sfx_release(struct sfx *fx)
 		sfx_stop(fx);
 	}
 	fd_remove_tree(AT_FDCWD, fx->dir, NULL);
+	pg_drop_database(fx->db_url);
+	free(fx->db_url);
 }
 
 /* --- a client --- */

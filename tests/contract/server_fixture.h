@@ -13,6 +13,7 @@ struct server;
 
 struct sfx {
 	char dir[64], socket[96];
+	char *db_url; /* NULL: SQLite */
 	int64_t lease_ms;
 	struct server *server;
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pg_fixture.h"
 #include "server_fixture.h"
 
 static const struct sfx_worker one = { "one", "0000000000000001" };
@@ -374,6 +375,8 @@ static void test_thousand_parked_workers(void **state)
 
 int main(void)
 {
+	if (pg_skip_all())
+		return 0;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_lease_and_finish, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_attempt_changes_nothing, setup, teardown),
