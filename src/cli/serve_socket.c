@@ -14,6 +14,13 @@
 
 enum { BACKLOG = 4096 };
 
+/* Servers on one PostgreSQL may share a folder, which is not locked then; but not a socket. */
+static bool is_answered(const struct sockaddr_un *at)
+{
+	CLEAN_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 && connect(fd, (const struct sockaddr *)at, sizeof *at) == 0;
+}
+
 int serve_socket_listen(const char *path, mode_t mode, struct err *e)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -25,6 +32,8 @@ int serve_socket_listen(const char *path, mode_t mode, struct err *e)
 	memcpy(at.sun_path, path, strlen(path));
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return err_set(e, ERR_CONFLICT, "%s is in the way: it is no socket", path);
+	if (is_answered(&at))
+		return err_set(e, ERR_BUSY, "%s is another server's; give this one another --listen", path);
 	if (unlink(path) && errno != ENOENT)
 		return err_sys(e, "remove the old %s", path);
 	CLEAN_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

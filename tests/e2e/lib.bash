@@ -14,6 +14,16 @@ make_dir() {
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/slw.XXXXXX")
 	data=$dir/d
 	export dir data SLIPWAY_SERVER=unix:$data/slipway.sock
+	[ "${SLIPWAY_TEST_DB:-}" != postgres ] || make_database
+}
+
+# A database of its own; its URL is in $db_url, which is unset on SQLite.
+make_database() {
+	[ -n "${SLIPWAY_TEST_PG:-}" ] || skip "there is no PostgreSQL to test with (tests/pg)"
+	db_name=e$$_$RANDOM
+	psql -qX "$SLIPWAY_TEST_PG" -c "CREATE DATABASE $db_name"
+	db_url=${SLIPWAY_TEST_PG/\/postgres?//$db_name?}
+	export db_name db_url
 }
 
 # start_server [OPTION…]: in the folder of make_dir; returns when it answers.
@@ -21,7 +31,7 @@ start_server() {
 	local line=
 	rm -f "$dir/ready"
 	mkfifo "$dir/ready"
-	"$SLIPWAY_BIN" serve --data "$data" "$@" >"$dir/ready" 2>>"$dir/serve.err" 3>&- &
+	"$SLIPWAY_BIN" serve --data "$data" ${db_url:+--db "$db_url"} "$@" >"$dir/ready" 2>>"$dir/serve.err" 3>&- &
 	server_pid=$!
 	export server_pid
 	read -r -t 60 line <"$dir/ready" || :
@@ -68,7 +78,10 @@ check_no_complaint() {
 	if grep -E 'Sanitizer|runtime error|internal error' "$dir/serve.err" >&2; then return 1; fi
 }
 
-remove_dir() { rm -rf "$dir"; }
+remove_dir() {
+	rm -rf "$dir"
+	[ -z "${db_name:-}" ] || psql -qX "$SLIPWAY_TEST_PG" -c "DROP DATABASE $db_name WITH (FORCE)"
+}
 
 # field ID PATH: a value of `show --json`, by jq's words: field 7 .state
 field() { sw show --json "$1" | jq -r "$2"; }

@@ -81,31 +81,9 @@ kill_server() {
 }
 
 @test "one server a folder; the second is refused and harms nothing" {
-	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$data"
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$data" ${db_url:+--db "$db_url"}
 	[[ $output == *"$data"* ]]
 	sw run -- true
-}
-
-@test "admin check works on a folder whose server does not run" {
-	sw run -- true
-	run -4 sw admin check --data "$data"
-	stop_server
-	server_pid=
-	[ "$(sw admin check --data "$data")" = "0 violations" ]
-	sw admin migrate --data "$data"
-	run -4 sw admin check --data "$dir/nowhere"
-	[ ! -e "$dir/nowhere" ]
-}
-
-@test "a database that is no database is refused and left alone" {
-	stop_server
-	server_pid=
-	rm -f "$data"/slipway.db-*
-	echo "this is not a database, and it is somebody's" >"$data/slipway.db"
-	cp "$data/slipway.db" "$dir/before"
-	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$data"
-	[[ $output == *slipway.db* ]]
-	cmp "$data/slipway.db" "$dir/before"
 }
 
 @test "a server that waits uses no processor" {

@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# What is so only where the database is a server: several servers share it, and it can go away and come back.
+# shellcheck disable=SC2154,SC2030,SC2031 # lib.bash sets dir and data; tests are subshells
+
+load lib
+
+setup() {
+	make_dir
+	start_server --slots 2
+}
+
+teardown() {
+	[ -z "${server_pid:-}" ] || stop_server
+	remove_dir
+}
+
+@test "status says which database it is, and nobody's password" {
+	[ "$(sw status --json | jq -r .database)" = postgresql ]
+	! sw status --json | grep -q postgresql:
+}
+
+@test "admin check and migrate, while a server runs and while none does" {
+	sw run -- true
+	[ "$(sw admin check --data "$data" --db "$db_url")" = "0 violations" ]
+	sw admin migrate --data "$data" --db "$db_url"
+	stop_server
+	server_pid=
+	[ "$(sw admin check --data "$data" --db "$db_url")" = "0 violations" ]
+}
+
+@test "a database that has no schema, one of somebody else, one of a newer version" {
+	make_dir
+	run -4 sw admin check --data "$dir" --db "$db_url"
+	[[ $output == *"no schema"* ]]
+	psql -qX "$db_url" -c 'CREATE SCHEMA slipway; CREATE TABLE slipway.job (id int)'
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$dir" --db "$db_url"
+	[[ $output == *"another program"* ]]
+	[ "$(psql -qXAt "$db_url" -c "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'slipway'")" = 1 ]
+	psql -qX "$db_url" -c 'DROP SCHEMA slipway CASCADE'
+	sw admin migrate --data "$dir" --db "$db_url"
+	psql -qX "$db_url" -c "UPDATE slipway.meta SET value = '99' WHERE name = 'version'"
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$dir" --db "$db_url"
+	[[ $output == *"newer version"* ]]
+	psql -qX "$SLIPWAY_TEST_PG" -c "DROP DATABASE $db_name WITH (FORCE)"
+	server_pid=
+	db_name=
+}
+
+@test "no server answers: said in words, not by dying of it" {
+	run -3 timeout 20 "$SLIPWAY_BIN" serve --data "$dir/other" --db "postgresql:///x?host=$dir"
+	[[ $output == *"$dir"* ]]
+}
+
+@test "connections that are cut are made anew" {
+	first=$(sw submit -- true)
+	sw wait "$first"
+	for i in 1 2 3 4 5; do
+		psql -qXAt "$db_url" -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'slipway' AND datname = '$db_name'" >/dev/null
+		sw list >/dev/null
+		id=$(sw submit --dedupe "key $i" -- true)
+		sw wait "$id"
+	done
+	[ "$(sw list --json | jq length)" = 6 ]
+	[ "$(sw admin check)" = "0 violations" ]
+}
