@@ -1,0 +1,2 @@
+/* The fixture of the contract's tests. */
+#include "contract/pg_fixture.c"
