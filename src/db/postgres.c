@@ -5,12 +5,15 @@
  * whatever was sent is answered for in order (drain) before anything else happens.
  *
  * No state is kept in the session, so that a pooler may give each transaction another: settings are those of
- * the transaction, and statements are prepared unless the pooler turns out not to keep them. */
+ * the transaction. Statements are prepared, under names that no other connection uses, so that one is never taken
+ * for another; where a pooler turns out not to keep them, which shows at the first statement of a transaction,
+ * they are no longer. */
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clean.h"
+#include "base/random.h"
 #include "db/postgres_priv.h"
 
 enum {
@@ -75,6 +78,7 @@ struct postgres_db {
 	const char *schema;
 	bool is_reader, is_begun;
 	bool is_unnamed; /* the pooler keeps no statements */
+	char token[RANDOM_HEX_BYTES(8)];
 	struct sent sent[SENT_MAX * 2 + 8];
 	size_t sent_len;
 };
@@ -143,7 +147,7 @@ static int connect_to(struct postgres_db *p, struct err *e)
 		return err_set(e, ERR_INTERNAL, "database: no pipeline mode");
 	forget_session(p);
 	p->db.is_lost = false;
-	return 0;
+	return random_hex(p->token, 8, e);
 }
 
 static int pg_reconnect(struct db *db, struct err *e)
@@ -284,7 +288,7 @@ static void note_sent(struct postgres_db *p, int key, bool is_prepare)
 static int send(struct postgres_db *p, int key, const struct db_value *args, size_t n, struct err *e)
 {
 	struct encoded v;
-	char name[16];
+	char name[48];
 	if (p->db.is_lost)
 		return lost_at(p, key, e);
 	if (n > ARGS_MAX)
@@ -296,7 +300,7 @@ static int send(struct postgres_db *p, int key, const struct db_value *args, siz
 		note_sent(p, key, false);
 		return 0;
 	}
-	snprintf(name, sizeof name, "slipway_%d", key);
+	snprintf(name, sizeof name, "slipway_%d_%s", key, p->token);
 	if (!p->is_prepared[key]) {
 		if (!PQsendPrepare(p->c, name, sql_of(p, key), 0, NULL))
 			return lost_at(p, key, e);
@@ -443,7 +447,10 @@ static int begin(struct postgres_db *p, int key, const struct db_value *args, si
 	PGresult *r = NULL;
 	int clock = p->is_reader ? OWN_CLOCK_READER : OWN_CLOCK_WRITER;
 	p->db.must_repeat = false;
+	bool was_unnamed = p->is_unnamed;
 	if (send(p, DB_BEGIN, NULL, 0, e) < 0 || ask(p, clock, DB_ARGS(db_str(p->schema)), &r, e) < 0) {
+		if (p->is_unnamed && !was_unnamed && !p->db.is_lost)
+			return begin(p, key, args, n, e);
 		p->is_begun = !p->db.is_lost && PQtransactionStatus(p->c) != PQTRANS_IDLE;
 		return -1;
 	}

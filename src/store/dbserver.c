@@ -187,7 +187,7 @@ static int prepare(const char *url, bool is_create, struct err *e)
 /* Our row in the table writer. */
 static int enlist(struct tx *tx, struct err *e)
 {
-	CLEAN_ROWS struct db_rows rows;
+	CLEAN_ROWS struct db_rows rows = { .db = tx->db };
 	if (db_begin(tx->db, e) < 0 ||
 	    tx_exec(tx, STMT_WRITER_FORGET, DB_ARGS(db_int(db_began_ms(tx->db) - FORGET_MS)), NULL, e) < 0 ||
 	    tx_query(tx, STMT_WRITER_ADD, DB_ARGS(db_int(db_began_ms(tx->db))), &rows, e) < 0 ||

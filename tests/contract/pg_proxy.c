@@ -16,7 +16,7 @@
 enum { PAIRS_MAX = 64, BYTES = 65536 };
 
 /* The driver's name for its statement COMMIT (src/db/postgres.c), as it stands in a message. */
-static const char commit_name[] = "slipway_1";
+static const char commit_name[] = "slipway_1_";
 
 struct pair {
 	int client, server;
@@ -63,7 +63,7 @@ static void from_client(struct pg_proxy *p, struct pair *x)
 		end_pair(x);
 		return;
 	}
-	bool is_cut = cut != PG_CUT_NONE && memmem(bytes, (size_t)n, commit_name, sizeof commit_name);
+	bool is_cut = cut != PG_CUT_NONE && memmem(bytes, (size_t)n, commit_name, strlen(commit_name));
 	if (!is_cut || cut != PG_CUT_BEFORE)
 		fd_write_all(x->server, bytes, (size_t)n, NULL);
 	if (!is_cut)
