@@ -59,9 +59,9 @@ enum db_mode {
 };
 
 struct db_options {
-	const char *driver; /* "sqlite", "postgresql" */
-	const char *path;   /* sqlite: the file; postgresql: the URL */
-	enum db_mode mode;  /* postgresql: DB_MODE_READER, or one that writes */
+	const char *driver;	     /* "sqlite", "postgresql" */
+	const char *path;	     /* sqlite: the file; postgresql: the URL */
+	enum db_mode mode;	     /* postgresql: DB_MODE_READER, or one that writes */
 	const struct db_stmt *stmts; /* stay the caller's, and stay */
 	size_t stmts_len;
 	const char *schema; /* postgresql: where unqualified names are looked for; stays */

@@ -35,11 +35,11 @@ enum { OWN_CLOCK_WRITER = DB_CONTROLS, OWN_CLOCK_READER, OWN_COUNT };
 /* A server that answers a write must have it on disk, whatever its administrator thinks of others' data. The
  * planner is given no choice in what writes: each statement has an index made for it, and statistics of a table
  * that is now empty and now full would talk it out of using it (docs/adr/006). */
-#define SETTINGS                                                                                       \
-	"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,"                               \
-	" set_config('search_path', $1, true), set_config('lock_timeout', '5s', true),"                \
-	" set_config('idle_in_transaction_session_timeout', '60s', true),"                             \
-	" set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off'"      \
+#define SETTINGS                                                                                  \
+	"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,"                          \
+	" set_config('search_path', $1, true), set_config('lock_timeout', '5s', true),"           \
+	" set_config('idle_in_transaction_session_timeout', '60s', true),"                        \
+	" set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off'" \
 	" THEN 'on' ELSE current_setting('synchronous_commit') END, true)"
 static const struct db_stmt own[OWN_COUNT] = {
 	[DB_BEGIN] = { "begin", "BEGIN ISOLATION LEVEL READ COMMITTED" },
@@ -48,13 +48,14 @@ static const struct db_stmt own[OWN_COUNT] = {
 	[DB_SAVEPOINT] = { "savepoint", "SAVEPOINT task" },
 	[DB_RELEASE] = { "release", "RELEASE SAVEPOINT task" },
 	[DB_ROLLBACK_TO] = { "rollback to", "ROLLBACK TO SAVEPOINT task" },
-	[OWN_CLOCK_WRITER] = { "settings", SETTINGS
-			       ", set_config('transaction_isolation', 'read committed', true),"
-			       " set_config('plan_cache_mode', 'force_generic_plan', true),"
-			       " set_config('enable_seqscan', 'off', true),"
-			       " set_config('enable_bitmapscan', 'off', true),"
-			       " set_config('enable_sort', 'off', true)" },
-	[OWN_CLOCK_READER] = { "settings", SETTINGS ", set_config('plan_cache_mode', 'force_custom_plan', true)" },
+	[OWN_CLOCK_WRITER] = { "settings",
+			       SETTINGS ", set_config('transaction_isolation', 'read committed', true),"
+					" set_config('plan_cache_mode', 'force_generic_plan', true),"
+					" set_config('enable_seqscan', 'off', true),"
+					" set_config('enable_bitmapscan', 'off', true),"
+					" set_config('enable_sort', 'off', true)" },
+	[OWN_CLOCK_READER] = { "settings",
+			       SETTINGS ", set_config('plan_cache_mode', 'force_custom_plan', true)" },
 };
 static const char begin_reader[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -133,8 +134,12 @@ static void ignore_notice(void *ctx, const char *text)
 /* What stands before the URL is what the URL may say otherwise. */
 static int connect_to(struct postgres_db *p, struct err *e)
 {
-	static const char *const keys[] = { "target_session_attrs", "connect_timeout", "tcp_user_timeout",
-					    "application_name",	    "dbname",	       "client_encoding",
+	static const char *const keys[] = { "target_session_attrs",
+					    "connect_timeout",
+					    "tcp_user_timeout",
+					    "application_name",
+					    "dbname",
+					    "client_encoding",
 					    NULL };
 	const char *const values[] = { "read-write", "5", "15000", "slipway", p->url, "UTF8", NULL };
 	p->c = PQconnectdbParams(keys, values, 1);
@@ -480,7 +485,8 @@ static int commit(struct postgres_db *p, struct err *e)
 	p->is_begun = !p->db.is_lost && PQtransactionStatus(p->c) != PQTRANS_IDLE;
 	if (rc < 0)
 		return -1;
-	return is_committed ? 0 : err_set(e, ERR_INTERNAL, "database: a statement had failed, and all is undone");
+	return is_committed ? 0
+			    : err_set(e, ERR_INTERNAL, "database: a statement had failed, and all is undone");
 }
 
 static int pg_control(struct db *db, enum db_control c, struct err *e)

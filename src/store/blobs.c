@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/clean.h"
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "store/store_priv.h"
+
+enum { PART_OLD_S = 24 * 3600 };
 
 #define PART_PREFIX ".part-" /* of uploads that have not ended */
 
@@ -24,16 +27,26 @@ struct blob_upload {
 	int64_t limit_bytes, size_bytes;
 };
 
-/* Uploads that a crash cut short. */
-static int remove_parts(struct blobs *b, struct err *e)
+/* Of somebody who has gone: where servers share the folder, a young one may be another's. */
+static bool is_old(const struct blobs *b, const char *name, time_t now)
 {
+	struct stat st;
+	return fstatat(b->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < now - PART_OLD_S;
+}
+
+/* Uploads that a crash cut short. */
+static int remove_parts(struct store *s, struct err *e)
+{
+	struct blobs *b = &s->blobs;
+	time_t now = time(NULL);
 	int copy = openat(b->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CLEAN_DIR DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	if (!dir)
 		return err_sys(e, "read %s", b->dir);
 	struct dirent *entry;
 	while ((entry = readdir(dir)))
-		if (strncmp(entry->d_name, PART_PREFIX, strlen(PART_PREFIX)) == 0)
+		if (strncmp(entry->d_name, PART_PREFIX, strlen(PART_PREFIX)) == 0 &&
+		    (!store_is_shared(s) || is_old(b, entry->d_name, now)))
 			unlinkat(b->dir_fd, entry->d_name, 0);
 	return 0;
 }
@@ -51,7 +64,7 @@ int blobs_open(struct store *s, struct err *e)
 	b->dir_fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->dir_fd < 0)
 		return err_sys(e, "open %s", b->dir);
-	return remove_parts(b, e);
+	return remove_parts(s, e);
 }
 
 void blobs_close(struct store *s)

@@ -29,7 +29,8 @@ static const struct db_stmt probe_statements[PROBE_COUNT] = {
 	[PROBE_ENCODING] = { "encoding", "SELECT current_setting('server_encoding')" },
 	[PROBE_SCHEMA] = { "schema", "SELECT count(*) FROM pg_namespace WHERE nspname = '" SCHEMA "'" },
 	[PROBE_IS_OURS] = { "is_ours",
-			    "SELECT count(*) FROM information_schema.columns WHERE table_schema = '" SCHEMA "'"
+			    "SELECT count(*) FROM information_schema.columns WHERE table_schema = '" SCHEMA
+			    "'"
 			    " AND table_name = 'meta' AND column_name IN ('name', 'value')" },
 	[PROBE_META] = { "meta", "SELECT value FROM meta WHERE name = $1" },
 	[PROBE_META_SET] = { "meta_set", "INSERT INTO meta (name, value) VALUES ($1, $2)"
@@ -92,7 +93,8 @@ static int look(struct db *db, struct arena *a, struct found *f, struct err *e)
 	    db_get_int(db, PROBE_SCHEMA, DB_NO_ARGS, &schemas, e) < 0)
 		return -1;
 	if (strcmp(encoding, "UTF8") != 0)
-		return err_set(e, ERR_UNSUPPORTED, "the database's encoding is %s; it must be UTF8", encoding);
+		return err_set(e, ERR_UNSUPPORTED, "the database's encoding is %s; it must be UTF8",
+			       encoding);
 	if (!schemas)
 		return 0;
 	if (db_get_int(db, PROBE_IS_OURS, DB_NO_ARGS, &columns, e) < 0 ||
@@ -104,7 +106,8 @@ static int look(struct db *db, struct arena *a, struct found *f, struct err *e)
 	if (strcmp(application, "slipway") != 0 ||
 	    parse_int("version", version, 0, INT32_MAX, &f->version, NULL) < 0)
 		return err_set(e, ERR_CORRUPT,
-			       "the database has a schema " SCHEMA " of another program; nothing was changed");
+			       "the database has a schema " SCHEMA
+			       " of another program; nothing was changed");
 	if (f->version > dbserver_version())
 		return err_set(e, ERR_UNSUPPORTED,
 			       "the database has schema %lld, made by a newer version; this one knows up to"

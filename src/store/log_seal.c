@@ -10,6 +10,7 @@
 
 #include "base/clean.h"
 #include "base/fd.h"
+#include "base/random.h"
 #include "store/log_priv.h"
 
 #define TEMPORARY_NAME ".sealing"
@@ -61,8 +62,8 @@ static int swap_names(struct logs *l, const char *plain, const char *sealed, int
 	/* Somebody wrote after all: leave it as it is. */
 	if (fstat(plain_fd, &st) < 0 || st.st_size != size)
 		return err_set(e, ERR_CONFLICT, "a log that ended has grown");
-	if (renameat(l->dir_fd, TEMPORARY_NAME, l->dir_fd, sealed) < 0 || fsync(l->dir_fd) < 0 ||
-	    unlinkat(l->dir_fd, plain, 0) < 0)
+	if (renameat(l->dir_fd, l->temporary, l->dir_fd, sealed) < 0 || fsync(l->dir_fd) < 0 ||
+	    (unlinkat(l->dir_fd, plain, 0) < 0 && errno != ENOENT))
 		return err_sys(e, "seal a log");
 	return 0;
 }
@@ -78,7 +79,7 @@ static int seal(struct logs *l, const struct seal_job *j, struct err *e)
 		return 0;
 	if (from < 0 || fstat(from, &st) < 0)
 		return err_sys(e, "seal a log");
-	CLEAN_FD int to = openat(l->dir_fd, TEMPORARY_NAME,
+	CLEAN_FD int to = openat(l->dir_fd, l->temporary,
 				 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (to < 0)
 		return err_sys(e, "seal a log");
@@ -113,7 +114,7 @@ static void *seal_main(void *arg)
 	struct seal_job j;
 	while (take_job(l, &j))
 		if (seal(l, &j, NULL) < 0)
-			unlinkat(l->dir_fd, TEMPORARY_NAME, 0);
+			unlinkat(l->dir_fd, l->temporary, 0);
 	return NULL;
 }
 
@@ -193,7 +194,12 @@ int logs_open(struct store *s, struct err *e)
 	l->dir_fd = open(l->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l->dir_fd < 0)
 		return err_sys(e, "open %s", l->dir);
-	unlinkat(l->dir_fd, TEMPORARY_NAME, 0);
+	/* Who shares the folder seals under a name of its own. */
+	char token[RANDOM_HEX_BYTES(8)] = "";
+	if (store_is_shared(s) && random_hex(token, 8, e) < 0)
+		return -1;
+	snprintf(l->temporary, sizeof l->temporary, "%s%s", TEMPORARY_NAME, token);
+	unlinkat(l->dir_fd, l->temporary, 0);
 	if (db_begin(s->writer.db, e) < 0)
 		return -1;
 	int found = find_unsealed(s, e);

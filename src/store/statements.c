@@ -28,10 +28,10 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 
 /* $1 limit, $2 before, $3 states, $4 kind, $5 owner, $6 worker, $7 name, $8 name's end for a prefix, $9
  * target; NULL = any. */
-#define LIST_REST                                                                                            \
-	" j.id < $2 AND (CAST($3 AS BIGINT) IS NULL OR ((CAST(1 AS BIGINT) << CAST(j.state AS INTEGER)) & $3) <> 0) AND (CAST($4 AS BIGINT) IS NULL OR j.kind = $4)"                 \
-	" AND (CAST($5 AS BIGINT) IS NULL OR j.owner = $5) AND (CAST($6 AS BIGINT) IS NULL OR j.worker = $6)"                                \
-	" AND (CAST($7 AS TEXT) IS NULL OR (CASE WHEN CAST($8 AS TEXT) IS NULL THEN j.name = $7 ELSE j.name >= $7 AND j.name < $8 END))" \
+#define LIST_REST                                                                                                                                                    \
+	" j.id < $2 AND (CAST($3 AS BIGINT) IS NULL OR ((CAST(1 AS BIGINT) << CAST(j.state AS INTEGER)) & $3) <> 0) AND (CAST($4 AS BIGINT) IS NULL OR j.kind = $4)" \
+	" AND (CAST($5 AS BIGINT) IS NULL OR j.owner = $5) AND (CAST($6 AS BIGINT) IS NULL OR j.worker = $6)"                                                        \
+	" AND (CAST($7 AS TEXT) IS NULL OR (CASE WHEN CAST($8 AS TEXT) IS NULL THEN j.name = $7 ELSE j.name >= $7 AND j.name < $8 END))"                             \
 	" AND (CAST($9 AS BIGINT) IS NULL OR j.target = $9) ORDER BY j.id DESC LIMIT $1"
 
 #define ATTEMPT_COLUMNS                                                                                  \
@@ -42,51 +42,57 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	"(SELECT count(*) FROM job WHERE job.worker = worker.id AND job.state IN (4, 5))"
 #define CHECK_ROW(name, before, after, sql) [STMT_CHECK_##name] = { "check_" #name, sql },
 /* A list by an index: SQLite is told which, PostgreSQL sees it by the condition. */
-#define LIST(index, where)                                                              \
+#define LIST(index, where)                                                               \
 	"SELECT " JOB_COLUMNS " FROM job j INDEXED BY " index " WHERE " where LIST_REST, \
 		"SELECT " JOB_COLUMNS " FROM job j WHERE " where LIST_REST
 #define RARE(j) "(" j "state = 1 OR " j "state = 6 OR " j "state = 7 OR " j "state = 9 OR " j "state = 10)"
-#define CHAIN(hint)                                                                              \
-	"SELECT " JOB_COLUMNS " FROM job j WHERE j.id IN (SELECT id FROM job" hint               \
+#define CHAIN(hint)                                                                \
+	"SELECT " JOB_COLUMNS " FROM job j WHERE j.id IN (SELECT id FROM job" hint \
 	" WHERE chain = $10 AND chain <> id UNION ALL SELECT CAST($10 AS BIGINT)) AND" LIST_REST
-#define EDGES(join, from, to)                                                                    \
+#define EDGES(join, from, to)                                                                      \
 	"SELECT " JOB_COLUMNS " FROM need n" join "job j ON j.id = n." to " WHERE n." from " = $1" \
 	" ORDER BY n." to " LIMIT $2"
-#define IS_USED(hint)                                                                            \
-	"SELECT coalesce((SELECT id FROM job WHERE state = 3 AND target = $1 LIMIT 1),"          \
-	" (SELECT id FROM job WHERE state = 2 AND target = $1 LIMIT 1),"                         \
-	" (SELECT id FROM job WHERE state IN (4, 5) AND target = $1 LIMIT 1),"                   \
+#define IS_USED(hint)                                                                   \
+	"SELECT coalesce((SELECT id FROM job WHERE state = 3 AND target = $1 LIMIT 1)," \
+	" (SELECT id FROM job WHERE state = 2 AND target = $1 LIMIT 1),"                \
+	" (SELECT id FROM job WHERE state IN (4, 5) AND target = $1 LIMIT 1),"          \
 	" (SELECT id FROM job" hint " WHERE " RARE("") " AND state < 8 AND target = $1 LIMIT 1), 0)"
-#define LEASED_OF(join)                                                                                     \
-	"SELECT j.id FROM job j" join "attempt a ON a.job = j.id AND a.n = j.attempt" join               \
-	"worker w ON w.id = j.worker WHERE j.worker = $1 AND j.state IN (4, 5)"                          \
+#define LEASED_OF(join)                                                                    \
+	"SELECT j.id FROM job j" join "attempt a ON a.job = j.id AND a.n = j.attempt" join \
+	"worker w ON w.id = j.worker WHERE j.worker = $1 AND j.state IN (4, 5)"            \
 	" AND (CAST($2 AS TEXT) IS NULL OR w.session <> $2 OR a.session_n <> w.session_n) ORDER BY j.id"
-#define ATTEMPT_SESSION(join)                                                                       \
-	"SELECT 1 FROM attempt a" join "worker w ON w.id = a.worker WHERE a.job = $1 AND a.n = $2"       \
+#define ATTEMPT_SESSION(join)                                                                      \
+	"SELECT 1 FROM attempt a" join "worker w ON w.id = a.worker WHERE a.job = $1 AND a.n = $2" \
 	" AND a.worker = $3 AND a.outcome = 0 AND a.session_n = w.session_n"
 /* Only another server can be the first with a name that was not there a moment ago. */
-#define WORKER_AGAIN                                                                                     \
-	" ON CONFLICT (name) DO UPDATE SET machine = $2, boot_id = $3, session_n = worker.session_n +"   \
-	" CASE WHEN worker.session <> $4 THEN 1 ELSE 0 END, session = $4, version = $5, arch = $6,"      \
+#define WORKER_AGAIN                                                                                   \
+	" ON CONFLICT (name) DO UPDATE SET machine = $2, boot_id = $3, session_n = worker.session_n +" \
+	" CASE WHEN worker.session <> $4 THEN 1 ELSE 0 END, session = $4, version = $5, arch = $6,"    \
 	" isolations = $7, tags = $8, slots = $9, beat_at = $10, is_online = 1"
-#define POSITION_AHEAD(name)                                                                             \
-	"SELECT count(*) FROM (SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3 AND lane = $1"           \
+#define POSITION_AHEAD(name)                                                                              \
+	"SELECT count(*) FROM (SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3 AND lane = $1"            \
 	" AND priority > $2 LIMIT $4)" name " UNION ALL SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3" \
 	" AND lane = $1 AND priority = $2 AND id < $3 LIMIT $4)" name " LIMIT $4)" name
 #define TARGET_COLUMNS "id,name,suite,arch,image,image_bytes,state,updated,job"
 
 /* The hot tables have no foreign keys on PostgreSQL, where each check is a query and a lock on the row named.
  * The two of two columns are left out: they are not hot, and have theirs. */
-#define REFERENCE(table, column, parent)                                                               \
-	"SELECT '" table " names a " parent " that is not there: ' || t." column " FROM " table " t"   \
+#define REFERENCE(table, column, parent)                                                             \
+	"SELECT '" table " names a " parent " that is not there: ' || t." column " FROM " table " t" \
 	" LEFT JOIN " parent " p ON p.id = t." column " WHERE t." column " IS NOT NULL AND p.id IS NULL"
-#define CHECK_REFERENCES                                                                               \
-	REFERENCE("job", "lane", "lane")                                                               \
-	" UNION ALL " REFERENCE("job", "worker", "worker") " UNION ALL " REFERENCE("job", "owner", "string") \
-	" UNION ALL " REFERENCE("job", "target", "string") " UNION ALL " REFERENCE("attempt", "job", "job") \
-	" UNION ALL " REFERENCE("attempt", "worker", "worker") " UNION ALL " REFERENCE("payload", "job", "job") \
-	" UNION ALL " REFERENCE("input", "job", "job") " UNION ALL " REFERENCE("need", "job", "job")    \
-	" UNION ALL " REFERENCE("need", "needs", "job")
+#define CHECK_REFERENCES                                                                                                                                                                 \
+	REFERENCE("job", "lane", "lane")                                                                                                                                                 \
+	" UNION ALL " REFERENCE("job", "worker", "worker") " UNION ALL " REFERENCE("job", "owner", "string") " UNION ALL " REFERENCE("job", "target", "string") " UNION ALL " REFERENCE( \
+		"attempt", "job",                                                                                                                                                        \
+		"job") " UNION ALL " REFERENCE("attempt", "worker",                                                                                                                      \
+					       "worker") " UNION ALL " REFERENCE("payload", "job",                                                                                       \
+										 "job") " UNION ALL " REFERENCE("input",                                                                 \
+														"job",                                                                   \
+														"job") " UNION ALL " REFERENCE("need",                                   \
+																	       "job",                                    \
+																	       "job") " UNION ALL " REFERENCE("need",    \
+																					      "needs",   \
+																					      "job")
 
 const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_STRING_FIND] = { "string_find", "SELECT id FROM string WHERE text = $1" },
@@ -127,12 +133,13 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				   "SELECT " JOB_COLUMNS ",j.payload FROM job j WHERE j.id = $1" },
 	[STMT_PAYLOAD_GET] = { "payload_get", "SELECT body FROM payload WHERE job = $1" },
 	[STMT_JOB_ADD] = { "job_add",
-			   OR_FAIL("INSERT", "INTO job (id, kind, state, reason, lane, worker, attempt, max_attempts, failures,"
-			   " losses, retry_delay, run_at, started, finished, lease_until, is_cancel_asked,"
-			   " needs_left, is_needed, events, exit_code, signal, artifacts, priority, owner, target,"
-			   " chain, created, timeout, silence, name, dedupe, progress, payload, result)"
-			   " VALUES ($1, $2, $3, 0, $4, NULL, 0, $5, 0, 0, $6, $7, 0, 0, 0, 0, $8, $9, 1, -1, 0, 0,"
-			   " $10, $11, $12, $13, $14, $15, $16, $17, $18, NULL, $19, NULL)") },
+			   OR_FAIL("INSERT",
+				   "INTO job (id, kind, state, reason, lane, worker, attempt, max_attempts, failures,"
+				   " losses, retry_delay, run_at, started, finished, lease_until, is_cancel_asked,"
+				   " needs_left, is_needed, events, exit_code, signal, artifacts, priority, owner, target,"
+				   " chain, created, timeout, silence, name, dedupe, progress, payload, result)"
+				   " VALUES ($1, $2, $3, 0, $4, NULL, 0, $5, 0, 0, $6, $7, 0, 0, 0, 0, $8, $9, 1, -1, 0, 0,"
+				   " $10, $11, $12, $13, $14, $15, $16, $17, $18, NULL, $19, NULL)") },
 	[STMT_PAYLOAD_ADD] = { "payload_add", "INSERT INTO payload (job, body) VALUES ($1, $2)" },
 	[STMT_BUILD_ADD] = { "build_add",
 			     "INSERT INTO build (job, type, source, version) VALUES ($1, $2, $3, $4)" },
@@ -155,12 +162,14 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			     "SELECT state, chain FROM job WHERE id = $1 FOR NO KEY UPDATE" },
 	[STMT_JOB_ATTEMPT] = { "job_attempt", "SELECT attempt FROM job WHERE id = $1" },
 	[STMT_JOB_SET_NEEDED] = { "job_set_needed",
-				  OR_FAIL("UPDATE", "job SET is_needed = 1 WHERE id = $1 AND is_needed = 0") },
+				  OR_FAIL("UPDATE",
+					  "job SET is_needed = 1 WHERE id = $1 AND is_needed = 0") },
 	[STMT_JOB_MOVE] = { "job_move",
-			    OR_FAIL("UPDATE", "job SET state = $2, reason = $3, worker = $4, attempt = $5, failures = $6,"
-			    " losses = $7, run_at = $8, started = $9, finished = $10, lease_until = $11,"
-			    " is_cancel_asked = $12, events = $13, exit_code = $14, signal = $15, artifacts = $16"
-			    " WHERE id = $1 AND state = $17 AND attempt = $18 AND events = $19") },
+			    OR_FAIL("UPDATE",
+				    "job SET state = $2, reason = $3, worker = $4, attempt = $5, failures = $6,"
+				    " losses = $7, run_at = $8, started = $9, finished = $10, lease_until = $11,"
+				    " is_cancel_asked = $12, events = $13, exit_code = $14, signal = $15, artifacts = $16"
+				    " WHERE id = $1 AND state = $17 AND attempt = $18 AND events = $19") },
 	[STMT_JOB_NOTE] = { "job_note", "UPDATE job SET is_cancel_asked = $2, events = $3"
 					" WHERE id = $1 AND state = $4 AND events = $5" },
 	[STMT_JOB_NEED_DONE] = { "job_need_done",
@@ -191,8 +200,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			       "UPDATE job SET lease_until = $2 WHERE worker = $1 AND state IN (4, 5)"
 			       " AND (SELECT a.session_n FROM attempt a WHERE a.job = job.id AND a.n = job.attempt)"
 			       " = (SELECT w.session_n FROM worker w WHERE w.id = $1)" },
-	[STMT_LEASED_OF] = { "leased_of",
-			     LEASED_OF(SQLITE_JOIN), LEASED_OF(PG_JOIN) },
+	[STMT_LEASED_OF] = { "leased_of", LEASED_OF(SQLITE_JOIN), LEASED_OF(PG_JOIN) },
 	[STMT_LEASED_LIST] = { "leased_list", "SELECT " JOB_COLUMNS " FROM job j WHERE j.worker = $1"
 					      " AND j.state IN (4, 5) ORDER BY j.id" },
 	[STMT_LEASE_ENDED] = { "lease_ended",
@@ -228,22 +236,25 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				   EDGES(PG_JOIN, "needs", "job") },
 
 	[STMT_ATTEMPT_ADD] = { "attempt_add",
-			       OR_FAIL("INSERT", "INTO attempt (job, n, worker, session_n, started, finished, outcome, reason,"
-			       " exit_code, signal, wall_ms, cpu_user_us, cpu_sys_us, memory_peak, log_bytes,"
-			       " is_log_truncated, is_log_inline, step, detail)"
-			       " VALUES ($1, $2, $3, $4, $5, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL)") },
+			       OR_FAIL("INSERT",
+				       "INTO attempt (job, n, worker, session_n, started, finished, outcome, reason,"
+				       " exit_code, signal, wall_ms, cpu_user_us, cpu_sys_us, memory_peak, log_bytes,"
+				       " is_log_truncated, is_log_inline, step, detail)"
+				       " VALUES ($1, $2, $3, $4, $5, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL)") },
 	[STMT_ATTEMPT_END] = { "attempt_end",
-			       OR_FAIL("UPDATE", "attempt SET finished = $3, outcome = $4, reason = $5, exit_code = $6,"
-			       " signal = $7, wall_ms = $8, cpu_user_us = $9, cpu_sys_us = $10, memory_peak = $11,"
-			       " log_bytes = $12, is_log_truncated = $13, is_log_inline = $14, step = $15,"
-			       " detail = $16 WHERE job = $1 AND n = $2 AND outcome = 0") },
+			       OR_FAIL("UPDATE",
+				       "attempt SET finished = $3, outcome = $4, reason = $5, exit_code = $6,"
+				       " signal = $7, wall_ms = $8, cpu_user_us = $9, cpu_sys_us = $10, memory_peak = $11,"
+				       " log_bytes = $12, is_log_truncated = $13, is_log_inline = $14, step = $15,"
+				       " detail = $16 WHERE job = $1 AND n = $2 AND outcome = 0") },
 	[STMT_ATTEMPT_COUNT] = { "attempt_count", "SELECT count(*) FROM attempt WHERE job = $1" },
 	[STMT_ATTEMPT_LIST] = { "attempt_list",
 				"SELECT " ATTEMPT_COLUMNS " FROM attempt WHERE job = $1 ORDER BY n" },
-	[STMT_ATTEMPT_GET] = { "attempt_get", "SELECT " ATTEMPT_COLUMNS " FROM attempt WHERE job = $1"
-					      " AND (CAST($2 AS BIGINT) = 0 OR n = $2) ORDER BY n DESC LIMIT 1" },
-	[STMT_ATTEMPT_SESSION] = { "attempt_session",
-				   ATTEMPT_SESSION(SQLITE_JOIN), ATTEMPT_SESSION(PG_JOIN) },
+	[STMT_ATTEMPT_GET] = { "attempt_get",
+			       "SELECT " ATTEMPT_COLUMNS " FROM attempt WHERE job = $1"
+			       " AND (CAST($2 AS BIGINT) = 0 OR n = $2) ORDER BY n DESC LIMIT 1" },
+	[STMT_ATTEMPT_SESSION] = { "attempt_session", ATTEMPT_SESSION(SQLITE_JOIN),
+				   ATTEMPT_SESSION(PG_JOIN) },
 	[STMT_ATTEMPT_OUTCOME] = { "attempt_outcome",
 				   "SELECT outcome FROM attempt WHERE job = $1 AND n = $2" },
 	[STMT_ATTEMPT_LOG_ADD] = { "attempt_log_add",
@@ -273,8 +284,8 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_WORKER_ADD] = { "worker_add",
 			      "INSERT INTO worker (name, machine, boot_id, session, session_n, version, arch,"
 			      " isolations, tags, slots, state, failures, beat_at, is_online)"
-			      " VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, 1, 0, $10, 1)"
-			      WORKER_AGAIN " RETURNING id" },
+			      " VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, 1, 0, $10, 1)" WORKER_AGAIN
+			      " RETURNING id" },
 	[STMT_WORKER_UPDATE] = { "worker_update",
 				 "UPDATE worker SET machine = $2, boot_id = $3, session_n = session_n +"
 				 " CASE WHEN session <> $4 THEN 1 ELSE 0 END, session = $4, version = $5, arch = $6, isolations = $7, tags = $8,"

@@ -26,8 +26,9 @@ static int open_database(struct store *s, const struct store_options *o, struct 
 	if (is_server(o->db_url))
 		return dbserver_open(o->db_url, o->is_create, &s->writer, &s->reader, e);
 	if (o->db_url)
-		return err_set(e, ERR_UNSUPPORTED, "database %s: neither SQLite in the data folder nor"
-						   " postgresql://…",
+		return err_set(e, ERR_UNSUPPORTED,
+			       "database %s: neither SQLite in the data folder nor"
+			       " postgresql://…",
 			       o->db_url);
 	return store_lock(s->data_dir, &s->lock_fd, e) < 0 ||
 			       dbfile_open(s->data_dir, o->is_create, &s->writer.db, &s->reader.db, e) < 0

@@ -28,6 +28,7 @@ struct seal_job {
 struct logs {
 	char *dir;
 	int dir_fd;
+	char temporary[32]; /* the name of what is being sealed */
 	/* Appends to a log and its sealing exclude each other: by the number of the job. */
 	pthread_mutex_t stripes[64];
 	pthread_t thread;
@@ -52,7 +53,7 @@ struct store {
 	store_watch_fn *watch;
 	void *ctx;
 	_Atomic int64_t clock_offset_ms; /* what the boot clock lacks to the store's time */
-	struct err broken; /* the writer's: why nothing is written any more */
+	struct err broken;		 /* the writer's: why nothing is written any more */
 	struct blobs blobs;
 	struct logs logs;
 };

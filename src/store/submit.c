@@ -94,8 +94,7 @@ static int plan_numbers(struct plan *p, struct err *e)
 	p->first = INT64_MAX;
 	if (plan_new(p, &count, e) < 0)
 		return -1;
-	if (count &&
-	    tx_get_int(p->tx, STMT_JOB_NUMBERS, DB_ARGS(db_int((int64_t)count)), &p->first, e) < 0)
+	if (count && tx_get_int(p->tx, STMT_JOB_NUMBERS, DB_ARGS(db_int((int64_t)count)), &p->first, e) < 0)
 		return -1;
 	int64_t next = p->first;
 	for (size_t i = 0; i < p->len; i++) {

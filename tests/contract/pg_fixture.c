@@ -35,7 +35,8 @@ void pg_run(const char *url, const char *sql)
 	static const struct db_stmt none[1];
 	struct err e = ERR_INIT;
 	struct db *db;
-	if (db_open(&db, &(struct db_options){ "postgresql", url ? url : base_url(), DB_MODE_WRITER, none, 0 },
+	if (db_open(&db,
+		    &(struct db_options){ "postgresql", url ? url : base_url(), DB_MODE_WRITER, none, 0 },
 		    &e) < 0 ||
 	    db_script(db, sql, &e) < 0)
 		fail_msg("%s: %s", sql, e.text);

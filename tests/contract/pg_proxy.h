@@ -8,10 +8,10 @@
 
 enum pg_cut {
 	PG_CUT_NONE,
-	PG_CUT_BEFORE, /* the next commit never reaches the server */
-	PG_CUT_AFTER,  /* the server commits, and its answer is lost */
+	PG_CUT_BEFORE,	/* the next commit never reaches the server */
+	PG_CUT_AFTER,	/* the server commits, and its answer is lost */
 	PG_CUT_AT_ONCE, /* either: nobody waits for the answer */
-	PG_CUT_DOWN,   /* nothing gets through, until it is told otherwise */
+	PG_CUT_DOWN,	/* nothing gets through, until it is told otherwise */
 };
 
 struct pg_proxy {

@@ -15,10 +15,10 @@
 
 #include "model/state.h"
 
-#define OK(call)                                                  \
-	do {                                                      \
-		if ((call) < 0)                                   \
-			fail_msg("%s: %s", #call, fx->err.text);  \
+#define OK(call)                                                 \
+	do {                                                     \
+		if ((call) < 0)                                  \
+			fail_msg("%s: %s", #call, fx->err.text); \
 	} while (0)
 
 /* --- two stores --- */
@@ -104,7 +104,8 @@ static int do_take(struct tx *tx, void *ctx, struct err *e)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		ids[i] = lanes[i].id;
-	return jobs_take(tx, ids, n, 7, &who->fx->worker, tx_now_ms(tx) + 60000, &who->arena, &who->jobs, &who->n, e);
+	return jobs_take(tx, ids, n, 7, &who->fx->worker, tx_now_ms(tx) + 60000, &who->arena, &who->jobs,
+			 &who->n, e);
 }
 
 static int do_finish(struct tx *tx, void *ctx, struct err *e)

@@ -9,7 +9,22 @@
 #include "contract/pg_fixture.h"
 #include "db/db.h"
 
-enum { ADD, GET, ALL, SWAPPED, COUNT, BAD, RETURNING, TYPES, SETTING, PID, KILL, FAIL_LATE, LOCK, STATEMENTS };
+enum {
+	ADD,
+	GET,
+	ALL,
+	SWAPPED,
+	COUNT,
+	BAD,
+	RETURNING,
+	TYPES,
+	SETTING,
+	PID,
+	KILL,
+	FAIL_LATE,
+	LOCK,
+	STATEMENTS
+};
 static const struct db_stmt stmts[STATEMENTS] = {
 	[ADD] = { "add", "sqlite", "INSERT INTO t (id, s, b) VALUES ($1, $2, $3)" },
 	[GET] = { "get", "SELECT id, s, b FROM t WHERE id = $1" },
@@ -18,7 +33,8 @@ static const struct db_stmt stmts[STATEMENTS] = {
 	[COUNT] = { "count", "SELECT count(*) FROM t" },
 	[BAD] = { "bad", "SELECT nothing FROM nowhere" },
 	[RETURNING] = { "returning", "INSERT INTO t (id, s) VALUES ($1, $2) RETURNING id" },
-	[TYPES] = { "types", "SELECT true, 7::smallint, -8::integer, 9223372036854775807::bigint, 'x'::name, 1.5" },
+	[TYPES] = { "types",
+		    "SELECT true, 7::smallint, -8::integer, 9223372036854775807::bigint, 'x'::name, 1.5" },
 	[SETTING] = { "setting", "SELECT current_setting($1)" },
 	[PID] = { "pid", "SELECT pg_backend_pid()" },
 	[KILL] = { "kill", "SELECT pg_terminate_backend(pg_backend_pid())" },
@@ -30,15 +46,15 @@ static char *url;
 static struct db *db, *other;
 static struct err e;
 
-#define OK(call)                                     \
-	do {                                         \
-		if ((call) < 0)                      \
+#define OK(call)                                           \
+	do {                                               \
+		if ((call) < 0)                            \
 			fail_msg("%s: %s", #call, e.text); \
 	} while (0)
-#define FAILS(call, expected)                             \
-	do {                                              \
-		assert_int_equal(call, -1);               \
-		if (e.code != (expected))                 \
+#define FAILS(call, expected)                              \
+	do {                                               \
+		assert_int_equal(call, -1);                \
+		if (e.code != (expected))                  \
 			fail_msg("%s: %s", #call, e.text); \
 	} while (0)
 
@@ -53,7 +69,8 @@ static int set_up(void **state)
 {
 	e = ERR_INIT;
 	url = pg_new_database();
-	pg_run(url, "CREATE SCHEMA own; CREATE TABLE own.t (id bigint PRIMARY KEY, s text CHECK (s <> 'no'), b bytea)");
+	pg_run(url,
+	       "CREATE SCHEMA own; CREATE TABLE own.t (id bigint PRIMARY KEY, s text CHECK (s <> 'no'), b bytea)");
 	db = open_as(DB_MODE_WRITER);
 	other = open_as(DB_MODE_WRITER);
 	return 0;
@@ -89,7 +106,8 @@ static void test_values(void **state)
 	size_t n;
 	int64_t changed = 0;
 	OK(db_begin(db, &e));
-	OK(db_exec(db, ADD, DB_ARGS(db_int(INT64_MIN), db_str("gr\xc3\xbc\xc3\x9f"), db_blob("\0\1\0", 3)), &changed, &e));
+	OK(db_exec(db, ADD, DB_ARGS(db_int(INT64_MIN), db_str("gr\xc3\xbc\xc3\x9f"), db_blob("\0\1\0", 3)),
+		   &changed, &e));
 	assert_int_equal(changed, 1);
 	OK(db_exec(db, ADD, DB_ARGS(db_int(-1), db_null(), db_blob(NULL, 0)), NULL, &e));
 	OK(db_query(db, GET, DB_ARGS(db_int(INT64_MIN)), &r, &e));
@@ -148,7 +166,8 @@ static void test_settings_are_the_transactions(void **state)
 	FAILS(db_query(reader, LOCK, DB_ARGS(db_int(1)), &(struct db_rows){ .db = NULL }, &e), ERR_BUSY);
 	db_close(reader);
 	/* Off for others' sake is not off for ours. */
-	pg_run(url, "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET synchronous_commit = off'; END $$");
+	pg_run(url,
+	       "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET synchronous_commit = off'; END $$");
 	struct db *fresh = open_as(DB_MODE_WRITER);
 	OK(db_begin(fresh, &e));
 	expect_setting(fresh, "synchronous_commit", "on");
@@ -306,8 +325,8 @@ static void test_unreachable(void **state)
 {
 	struct db *got;
 	FAILS(db_open(&got,
-		      &(struct db_options){ "postgresql", "postgresql:///x?host=/nowhere", DB_MODE_WRITER, stmts,
-					    STATEMENTS },
+		      &(struct db_options){ "postgresql", "postgresql:///x?host=/nowhere", DB_MODE_WRITER,
+					    stmts, STATEMENTS },
 		      &e),
 	      ERR_UNREACHABLE);
 	assert_null(got);
@@ -334,18 +353,12 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_values),
-		TEST(test_settings_are_the_transactions),
-		TEST(test_errors),
-		TEST(test_what_is_held_back_names_itself),
-		TEST(test_many_held_back),
-		TEST(test_begin_with),
-		TEST(test_lost_at_begin),
-		TEST(test_lost_at_a_statement),
-		TEST(test_lost_by_itself),
-		TEST(test_lost_at_commit),
-		TEST(test_unreachable),
-		TEST(test_a_lock_is_not_waited_for_for_ever),
+		TEST(test_values),	   TEST(test_settings_are_the_transactions),
+		TEST(test_errors),	   TEST(test_what_is_held_back_names_itself),
+		TEST(test_many_held_back), TEST(test_begin_with),
+		TEST(test_lost_at_begin),  TEST(test_lost_at_a_statement),
+		TEST(test_lost_by_itself), TEST(test_lost_at_commit),
+		TEST(test_unreachable),	   TEST(test_a_lock_is_not_waited_for_for_ever),
 	};
 	setenv("SLIPWAY_TEST_DB", "postgres", 1);
 	if (pg_skip_all())

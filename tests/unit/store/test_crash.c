@@ -79,7 +79,6 @@ static void work(struct fx *fx, int fd, uint64_t seed)
 				end_with_output(fx, &jobs[i]);
 				tell(fd, jobs[i].id, true);
 			}
-		arena_release(&fx->arena);
 	}
 }
 

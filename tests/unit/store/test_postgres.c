@@ -136,10 +136,11 @@ static void check_plans(const char *when)
 	}
 }
 
-#define FILL(first, last, state, lane)                                                                       \
-	"INSERT INTO job SELECT i, 1, " state ", 0, " lane ", NULL, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, -1, 0,"  \
-	" 0, i % 7, NULL, NULL, i, 0, 0, 0, 'x', NULL, NULL, '{}', NULL FROM generate_series(" first ", " last \
-	") AS i"
+#define FILL(first, last, state, lane)                                                               \
+	"INSERT INTO job SELECT i, 1, " state ", 0, " lane                                           \
+	", NULL, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, -1, 0,"                                      \
+	" 0, i % 7, NULL, NULL, i, 0, 0, 0, 'x', NULL, NULL, '{}', NULL FROM generate_series(" first \
+	", " last ") AS i"
 
 static void test_plans_do_not_flip(void **state)
 {
@@ -188,12 +189,13 @@ static void test_the_columns_are_those_of_sqlite(void **state)
 	snprintf(path, sizeof path, "%s/slipway.db", other->dir);
 	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
 	assert_int_equal(
-		sqlite3_prepare_v2(h,
-				   "SELECT t.name, c.name, CASE c.type WHEN 'INTEGER' THEN 'bigint' WHEN 'TEXT' THEN"
-				   " 'text' WHEN 'BLOB' THEN 'bytea' END, max(c.\"notnull\", c.pk > 0)"
-				   " FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
-				   " AND t.name NOT LIKE 'sqlite%' ORDER BY t.name, c.name",
-				   -1, &st, NULL),
+		sqlite3_prepare_v2(
+			h,
+			"SELECT t.name, c.name, CASE c.type WHEN 'INTEGER' THEN 'bigint' WHEN 'TEXT' THEN"
+			" 'text' WHEN 'BLOB' THEN 'bytea' END, max(c.\"notnull\", c.pk > 0)"
+			" FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
+			" AND t.name NOT LIKE 'sqlite%' ORDER BY t.name, c.name",
+			-1, &st, NULL),
 		SQLITE_OK);
 	while (sqlite3_step(st) == SQLITE_ROW)
 		buf_addf(&there, "%s.%s %s %d\n", (const char *)sqlite3_column_text(st, 0),
@@ -201,10 +203,11 @@ static void test_the_columns_are_those_of_sqlite(void **state)
 			 sqlite3_column_int(st, 3));
 	sqlite3_finalize(st);
 	sqlite3_close(h);
-	PGresult *r = run("SELECT table_name, column_name, data_type, CASE is_nullable WHEN 'NO' THEN 1 ELSE 0 END"
-			  " FROM information_schema.columns WHERE table_schema = 'slipway'"
-			  " ORDER BY table_name COLLATE \"C\", column_name COLLATE \"C\"",
-			  PGRES_TUPLES_OK);
+	PGresult *r = run(
+		"SELECT table_name, column_name, data_type, CASE is_nullable WHEN 'NO' THEN 1 ELSE 0 END"
+		" FROM information_schema.columns WHERE table_schema = 'slipway'"
+		" ORDER BY table_name COLLATE \"C\", column_name COLLATE \"C\"",
+		PGRES_TUPLES_OK);
 	for (int i = 0; i < PQntuples(r); i++)
 		if (!is_own(PQgetvalue(r, i, 0), PQgetvalue(r, i, 1)))
 			buf_addf(&here, "%s.%s %s %s\n", PQgetvalue(r, i, 0), PQgetvalue(r, i, 1),
@@ -248,13 +251,14 @@ static void test_the_checks_are_those_of_sqlite(void **state)
 static void test_the_indexes_are_those_of_sqlite(void **state)
 {
 	/* Made by name in both; those of keys are the tables' own. */
-	static const char *const names[] = { "artifact_blob", "input_blob",  "job_chain",     "job_dedupe",
-					     "job_kind",      "job_leased",  "job_rare",      "job_scheduled",
+	static const char *const names[] = { "artifact_blob", "input_blob", "job_chain", "job_dedupe",
+					     "job_kind",      "job_leased", "job_rare",	 "job_scheduled",
 					     "job_waiting",   "need_back" };
-	PGresult *r = run("SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n"
-			  " ON n.oid = c.relnamespace WHERE n.nspname = 'slipway' AND NOT EXISTS (SELECT 1 FROM"
-			  " pg_constraint k WHERE k.conindid = c.oid) ORDER BY c.relname COLLATE \"C\"",
-			  PGRES_TUPLES_OK);
+	PGresult *r = run(
+		"SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n"
+		" ON n.oid = c.relnamespace WHERE n.nspname = 'slipway' AND NOT EXISTS (SELECT 1 FROM"
+		" pg_constraint k WHERE k.conindid = c.oid) ORDER BY c.relname COLLATE \"C\"",
+		PGRES_TUPLES_OK);
 	assert_int_equal(PQntuples(r), (int)(sizeof names / sizeof names[0]));
 	for (int i = 0; i < PQntuples(r); i++)
 		assert_string_equal(PQgetvalue(r, i, 0), names[i]);
