@@ -77,6 +77,16 @@ int db_exec(struct db *db, int stmt, const struct db_value *args, size_t n, int6
 	return db->driver->exec(db, stmt, args, n, changed, e);
 }
 
+int db_exec_must(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e)
+{
+	int64_t changed = 0;
+	if (db->driver->exec_must)
+		return db->driver->exec_must(db, stmt, args, n, e);
+	if (db_exec(db, stmt, args, n, &changed, e) < 0)
+		return -1;
+	return changed ? 0 : err_set(e, ERR_STALE, "statement %d changed nothing", stmt);
+}
+
 int db_query(struct db *db, int stmt, const struct db_value *args, size_t n, struct db_rows *rows,
 	     struct err *e)
 {

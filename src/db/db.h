@@ -112,6 +112,10 @@ static inline struct db_value db_blob(const void *p, size_t n)
 /* Run a statement that gives no rows. *changed (may be NULL): rows inserted, updated or deleted. */
 int db_exec(struct db *db, int stmt, const struct db_value *args, size_t n, int64_t *changed, struct err *e);
 
+/* One that must change a row: ERR_STALE if it does not, which may be told later and then means that the whole
+ * transaction must be repeated. */
+int db_exec_must(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e);
+
 struct db_rows {
 	struct db *db;
 	void *at; /* NULL: ended */

@@ -25,6 +25,7 @@ struct db_driver {
 	int (*script)(struct db *db, const char *sql, struct err *e);
 	/* NULL where a database is no server: */
 	int (*reconnect)(struct db *db, struct err *e);
+	int (*exec_must)(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e);
 	int (*begin_with)(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e);
 	bool (*is_undone)(const struct db *db);
 };

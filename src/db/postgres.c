@@ -62,6 +62,7 @@ static const char begin_reader[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ O
 struct sent {
 	int key;
 	bool is_prepare;
+	bool must_change; /* a row */
 };
 
 struct cursor {
@@ -78,6 +79,7 @@ struct postgres_db {
 	char *url;
 	const char *schema;
 	bool is_reader, is_begun;
+	bool has_must; /* something sent must have changed a row: not to be committed before that is known */
 	bool is_unnamed; /* the pooler keeps no statements */
 	char token[RANDOM_HEX_BYTES(8)];
 	struct sent sent[SENT_MAX * 2 + 8];
@@ -108,7 +110,7 @@ static void forget_session(struct postgres_db *p)
 {
 	memset(p->is_prepared, 0, p->keys * sizeof *p->is_prepared);
 	p->sent_len = 0;
-	p->is_begun = false;
+	p->is_begun = p->has_must = false;
 }
 
 /* *e is set already. */
@@ -227,6 +229,11 @@ static PGresult *take_answer(struct postgres_db *p, const struct sent *s, bool *
 		*has_failed = true;
 		PQclear(r);
 		r = NULL;
+	} else if (s->must_change && strtoll(PQcmdTuples(r), NULL, 10) == 0) {
+		if (!*has_failed)
+			err_set(e, ERR_STALE, "statement %s: the row has changed meanwhile",
+				name_of(p, s->key));
+		p->db.must_repeat = *has_failed = true;
 	}
 	while ((more = PQgetResult(p->c)))
 		PQclear(more);
@@ -246,6 +253,7 @@ static int drain(struct postgres_db *p, PGresult **out, struct err *e)
 		last = take_answer(p, &p->sent[i], &has_failed, e);
 	}
 	p->sent_len = 0;
+	p->has_must = false;
 	PGresult *sync = PQstatus(p->c) == CONNECTION_OK ? PQgetResult(p->c) : NULL;
 	bool is_synced = PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
 	PQclear(sync);
@@ -287,7 +295,7 @@ static void encode(struct encoded *to, const struct db_value *args, size_t n)
 
 static void note_sent(struct postgres_db *p, int key, bool is_prepare)
 {
-	p->sent[p->sent_len++] = (struct sent){ key, is_prepare };
+	p->sent[p->sent_len++] = (struct sent){ key, is_prepare, false };
 }
 
 static int send(struct postgres_db *p, int key, const struct db_value *args, size_t n, struct err *e)
@@ -349,6 +357,16 @@ static int pg_exec(struct db *db, int stmt, const struct db_value *args, size_t 
 		*changed = strtoll(PQcmdTuples(r), NULL, 10);
 	PQclear(r);
 	return has_rows ? err_set(e, ERR_INTERNAL, "statement %s gives rows", name_of(p, key)) : 0;
+}
+
+static int pg_exec_must(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e)
+{
+	struct postgres_db *p = of(db);
+	int key = key_of(p, stmt, e);
+	if (key < 0 || send(p, key, args, n, e) < 0)
+		return -1;
+	p->sent[p->sent_len - 1].must_change = p->has_must = true;
+	return p->is_begun && p->sent_len < SENT_MAX ? 0 : drain(p, NULL, e);
 }
 
 /* --- rows --- */
@@ -476,6 +494,8 @@ static int pg_begin_with(struct db *db, int stmt, const struct db_value *args, s
 static int commit(struct postgres_db *p, struct err *e)
 {
 	PGresult *r = NULL;
+	if (p->has_must && drain(p, NULL, e) < 0)
+		return -1;
 	int rc = ask(p, DB_COMMIT, NULL, 0, &r, e);
 	/* The server answers a commit of what it had to undo by saying that it rolled back. */
 	bool is_committed = rc == 0 && strcmp(PQcmdStatus(r), "COMMIT") == 0;
@@ -565,6 +585,7 @@ const struct db_driver db_driver_postgres = {
 	.is_in_transaction = pg_is_in_transaction,
 	.script = pg_script,
 	.reconnect = pg_reconnect,
+	.exec_must = pg_exec_must,
 	.begin_with = pg_begin_with,
 	.is_undone = pg_is_undone,
 };

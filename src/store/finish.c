@@ -24,22 +24,22 @@ static int add_artifacts(struct tx *tx, const struct job_end *end, struct err *e
 
 static int end_attempt_row(struct tx *tx, const struct job_end *end, struct err *e)
 {
-	int64_t changed = 0;
 	bool is_inline = end->log && end->log_len;
 	/* An inline log is the whole log. */
 	int64_t log_bytes = is_inline ? (int64_t)end->log_len : end->log_bytes;
-	if (tx_exec(tx, STMT_ATTEMPT_END,
-		    DB_ARGS(db_int(end->job), db_int(end->attempt), db_int(tx->now_ms),
-			    db_int((int)end->outcome), db_int((int)end->reason), db_int(end->exit_code),
-			    db_int(end->signal), db_int(end->usage.wall_ms), db_int(end->usage.cpu_user_us),
-			    db_int(end->usage.cpu_sys_us), db_int(end->usage.memory_peak_bytes),
-			    db_int(log_bytes), db_int(end->is_log_truncated), db_int(is_inline),
-			    db_str_or_null(end->step), db_str_or_null(end->detail)),
-		    &changed, e) < 0)
-		return -1;
-	if (!changed)
-		return err_set(e, ERR_CORRUPT, "attempt %d of job %lld is not open", end->attempt,
-			       (long long)end->job);
+	if (tx_exec_must(tx, STMT_ATTEMPT_END,
+			 DB_ARGS(db_int(end->job), db_int(end->attempt), db_int(tx->now_ms),
+				 db_int((int)end->outcome), db_int((int)end->reason), db_int(end->exit_code),
+				 db_int(end->signal), db_int(end->usage.wall_ms),
+				 db_int(end->usage.cpu_user_us), db_int(end->usage.cpu_sys_us),
+				 db_int(end->usage.memory_peak_bytes), db_int(log_bytes),
+				 db_int(end->is_log_truncated), db_int(is_inline), db_str_or_null(end->step),
+				 db_str_or_null(end->detail)),
+			 e) < 0)
+		return e && e->code != ERR_STALE
+			       ? -1
+			       : err_set(e, ERR_CORRUPT, "attempt %d of job %lld is not open", end->attempt,
+					 (long long)end->job);
 	if (is_inline &&
 	    tx_exec(tx, STMT_ATTEMPT_LOG_ADD,
 		    DB_ARGS(db_int(end->job), db_int(end->attempt), db_blob(end->log, end->log_len)), NULL,

@@ -25,8 +25,11 @@ static int tell(struct tx *tx, const struct job_row *r, enum job_state from, str
 			     e);
 }
 
+/* In words, where it is that. */
 static int stale(const struct job_row *r, struct err *e)
 {
+	if (e && e->code != ERR_STALE)
+		return -1;
 	return err_set(e, ERR_STALE, "job %lld has changed meanwhile", (long long)r->j.id);
 }
 
@@ -49,17 +52,14 @@ int job_move(struct tx *tx, struct job_row *r, enum job_state to, enum job_reaso
 	j->finished_ms = state_is_final(to) ? tx->now_ms : 0;
 	if (!state_is_leased(to))
 		j->lease_until_ms = 0;
-	int64_t changed = 0;
-	if (tx_exec(tx, STMT_JOB_MOVE,
-		    DB_ARGS(db_int(j->id), db_int((int)to), db_int((int)reason), db_ref(r->worker),
-			    db_int(j->attempt), db_int(j->failures), db_int(j->losses), db_int(j->run_at_ms),
-			    db_int(j->started_ms), db_int(j->finished_ms), db_int(j->lease_until_ms),
-			    db_int(j->is_cancel_asked), db_int(r->events + 1), db_int(j->exit_code),
-			    db_int(j->signal), db_int(j->artifacts), db_int((int)from),
-			    db_int(r->seen_attempt), db_int(r->events)),
-		    &changed, e) < 0)
-		return -1;
-	if (!changed)
+	if (tx_exec_must(tx, STMT_JOB_MOVE,
+			 DB_ARGS(db_int(j->id), db_int((int)to), db_int((int)reason), db_ref(r->worker),
+				 db_int(j->attempt), db_int(j->failures), db_int(j->losses),
+				 db_int(j->run_at_ms), db_int(j->started_ms), db_int(j->finished_ms),
+				 db_int(j->lease_until_ms), db_int(j->is_cancel_asked), db_int(r->events + 1),
+				 db_int(j->exit_code), db_int(j->signal), db_int(j->artifacts),
+				 db_int((int)from), db_int(r->seen_attempt), db_int(r->events)),
+			 e) < 0)
 		return stale(r, e);
 	r->events++;
 	r->seen_attempt = j->attempt;
@@ -76,13 +76,10 @@ int job_move(struct tx *tx, struct job_row *r, enum job_state to, enum job_reaso
 int job_note(struct tx *tx, struct job_row *r, enum job_reason reason, const char *actor, const char *detail,
 	     struct err *e)
 {
-	int64_t changed = 0;
-	if (tx_exec(tx, STMT_JOB_NOTE,
-		    DB_ARGS(db_int(r->j.id), db_int(r->j.is_cancel_asked), db_int(r->events + 1),
-			    db_int((int)r->j.state), db_int(r->events)),
-		    &changed, e) < 0)
-		return -1;
-	if (!changed)
+	if (tx_exec_must(tx, STMT_JOB_NOTE,
+			 DB_ARGS(db_int(r->j.id), db_int(r->j.is_cancel_asked), db_int(r->events + 1),
+				 db_int((int)r->j.state), db_int(r->events)),
+			 e) < 0)
 		return stale(r, e);
 	r->events++;
 	if (add_event(tx, r->j.id, r->events, r->j.state, r->j.state, reason, actor, detail, e) < 0)

@@ -77,6 +77,11 @@ static inline int tx_exec(struct tx *tx, enum stmt stmt, const struct db_value *
 {
 	return db_exec(tx->db, (int)stmt, args, n, changed, e);
 }
+static inline int tx_exec_must(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n,
+			       struct err *e)
+{
+	return db_exec_must(tx->db, (int)stmt, args, n, e);
+}
 static inline int tx_query(struct tx *tx, enum stmt stmt, const struct db_value *args, size_t n,
 			   struct db_rows *rows, struct err *e)
 {

@@ -23,6 +23,7 @@ enum {
 	KILL,
 	FAIL_LATE,
 	LOCK,
+	TOUCH,
 	STATEMENTS
 };
 static const struct db_stmt stmts[STATEMENTS] = {
@@ -40,6 +41,7 @@ static const struct db_stmt stmts[STATEMENTS] = {
 	[KILL] = { "kill", "SELECT pg_terminate_backend(pg_backend_pid())" },
 	[FAIL_LATE] = { "fail_late", "UPDATE t SET s = 'no' WHERE id = $1" },
 	[LOCK] = { "lock", "SELECT id FROM t WHERE id = $1 FOR UPDATE" },
+	[TOUCH] = { "touch", "UPDATE t SET s = 'touched' WHERE id = $1" },
 };
 
 static char *url;
@@ -251,6 +253,27 @@ static void test_many_held_back(void **state)
 	assert_int_equal(count(), 3000);
 }
 
+static void test_what_must_change(void **state)
+{
+	OK(db_begin(db, &e));
+	OK(add(db, 1, "a"));
+	OK(db_exec_must(db, TOUCH, DB_ARGS(db_int(1)), &e));
+	OK(db_commit(db, &e));
+	OK(db_begin(db, &e));
+	OK(add(db, 2, "b"));
+	OK(db_exec_must(db, TOUCH, DB_ARGS(db_int(7)), &e));
+	/* It is known before anything is committed. */
+	FAILS(db_commit(db, &e), ERR_STALE);
+	assert_true(db_must_repeat(db));
+	db_rollback(db);
+	assert_int_equal(count(), 1);
+	OK(db_begin(db, &e));
+	OK(db_savepoint(db, &e));
+	OK(db_exec_must(db, TOUCH, DB_ARGS(db_int(7)), &e));
+	FAILS(db_release(db, &e), ERR_STALE);
+	db_rollback(db);
+}
+
 static void test_begin_with(void **state)
 {
 	OK(db_begin_with(db, ADD, DB_ARGS(db_int(1), db_null(), db_null()), &e));
@@ -353,12 +376,19 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_values),	   TEST(test_settings_are_the_transactions),
-		TEST(test_errors),	   TEST(test_what_is_held_back_names_itself),
-		TEST(test_many_held_back), TEST(test_begin_with),
-		TEST(test_lost_at_begin),  TEST(test_lost_at_a_statement),
-		TEST(test_lost_by_itself), TEST(test_lost_at_commit),
-		TEST(test_unreachable),	   TEST(test_a_lock_is_not_waited_for_for_ever),
+		TEST(test_values),
+		TEST(test_settings_are_the_transactions),
+		TEST(test_errors),
+		TEST(test_what_is_held_back_names_itself),
+		TEST(test_many_held_back),
+		TEST(test_what_must_change),
+		TEST(test_begin_with),
+		TEST(test_lost_at_begin),
+		TEST(test_lost_at_a_statement),
+		TEST(test_lost_by_itself),
+		TEST(test_lost_at_commit),
+		TEST(test_unreachable),
+		TEST(test_a_lock_is_not_waited_for_for_ever),
 	};
 	setenv("SLIPWAY_TEST_DB", "postgres", 1);
 	if (pg_skip_all())
