@@ -296,9 +296,12 @@ int main(int argc, char **argv)
 	bool is_quick = argc > 2;
 	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 	mallopt(M_TOP_PAD, 16 << 20);
-	must(store_open(&store, &(struct store_options){ .data_dir = argv[1],
-						      .db_url = getenv("SLIPWAY_BENCH_DB"),
-						      .is_create = true }, &e), &e);
+	must(store_open(&store,
+			&(struct store_options){ .data_dir = argv[1],
+						 .db_url = getenv("SLIPWAY_BENCH_DB"),
+						 .is_create = true },
+			&e),
+	     &e);
 	worker = (struct worker){ .name = "bench", .session = "1", .isolations = 1, .slots = 64 };
 
 	submit_many(1000);

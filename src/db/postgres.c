@@ -9,6 +9,7 @@
  * for another; where a pooler turns out not to keep them, which shows at the first statement of a transaction,
  * they are no longer. */
 #include <endian.h>
+#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SQLSTATE → what we make of it. */
+#include <libpq-fe.h>
 #include <string.h>
 
 #include "base/clean.h"

@@ -2,10 +2,12 @@
 #ifndef SLIPWAY_DB_POSTGRES_PRIV_H
 #define SLIPWAY_DB_POSTGRES_PRIV_H
 
-#include <libpq-fe.h>
-
 #include "base/err.h"
 #include "db/db_priv.h"
+
+/* libpq's PGresult and PGconn. */
+struct pg_result;
+struct pg_conn;
 
 /* What an error of the server means for what comes next. */
 enum pg_verdict {
@@ -16,8 +18,8 @@ enum pg_verdict {
 };
 
 /* Sets the error by what the server said of the statement `what`. */
-enum pg_verdict pg_error_read(const PGresult *r, const char *what, struct err *e);
+enum pg_verdict pg_error_read(const struct pg_result *r, const char *what, struct err *e);
 /* The connection itself has something to say, and no server did. */
-void pg_error_connection(const PGconn *c, const char *what, enum err_code code, struct err *e);
+void pg_error_connection(const struct pg_conn *c, const char *what, enum err_code code, struct err *e);
 
 #endif
