@@ -201,19 +201,10 @@ static int pg_open(struct db **out, const struct db_options *o, struct err *e)
 
 static void note_error(struct postgres_db *p, const PGresult *r, int key, struct err *e)
 {
-	switch (pg_error_read(r, name_of(p, key), e)) {
-	case PG_FAILED:
-		return;
-	case PG_UNPREPARED:
-		p->is_unnamed = true;
-		/* fallthrough */
-	case PG_REPEAT:
-		p->db.must_repeat = true;
-		return;
-	case PG_LOST:
-		p->db.is_lost = p->db.must_repeat = true;
-		return;
-	}
+	enum pg_verdict v = pg_error_read(r, name_of(p, key), e);
+	p->is_unnamed |= v == PG_UNPREPARED;
+	p->db.must_repeat |= v != PG_FAILED;
+	p->db.is_lost |= v == PG_LOST;
 }
 
 /* The answer to one command; NULL if it failed. *e is set by the first failure. */
