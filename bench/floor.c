@@ -6,7 +6,6 @@
  *   floor log FILE -- CMD…            CMD once, writing straight to FILE
  *
  * Prints one line of JSON with "seconds". */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
