@@ -114,12 +114,14 @@ static int try_group(struct store *s, struct store_task *head, struct err *why)
 	return rc;
 }
 
-/* What was undone by bad luck is run again, from the beginning. */
+/* What was undone by bad luck is run again, from the beginning. There is at least one task. */
 static int try_often(struct store *s, struct store_task *head, int tries, struct err *why)
 {
 	for (int i = 0;; i++) {
-		for (struct store_task *t = head; t; t = t->next)
+		struct store_task *t = head;
+		do
 			t->rc = 0;
+		while ((t = t->next));
 		if (try_group(s, head, why) == 0)
 			return 0;
 		if (i == tries || why->code == ERR_UNCERTAIN || !remote_must_repeat(&s->writer))
