@@ -29,21 +29,23 @@ teardown() {
 }
 
 @test "a database that has no schema, one of somebody else, one of a newer version" {
-	make_dir
-	run -4 sw admin check --data "$dir" --db "$db_url"
+	local own_name=$db_name other=$dir/other
+	local -x SLIPWAY_SERVER=unix:$other/slipway.sock
+	mkdir "$other"
+	make_database
+	run -4 sw admin check --data "$other" --db "$db_url"
 	[[ $output == *"no schema"* ]]
 	psql -qX "$db_url" -c 'CREATE SCHEMA slipway; CREATE TABLE slipway.job (id int)'
-	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$dir" --db "$db_url"
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$other" --db "$db_url"
 	[[ $output == *"another program"* ]]
 	[ "$(psql -qXAt "$db_url" -c "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'slipway'")" = 1 ]
 	psql -qX "$db_url" -c 'DROP SCHEMA slipway CASCADE'
-	sw admin migrate --data "$dir" --db "$db_url"
+	sw admin migrate --data "$other" --db "$db_url"
 	psql -qX "$db_url" -c "UPDATE slipway.meta SET value = '99' WHERE name = 'version'"
-	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$dir" --db "$db_url"
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$other" --db "$db_url"
 	[[ $output == *"newer version"* ]]
 	psql -qX "$SLIPWAY_TEST_PG" -c "DROP DATABASE $db_name WITH (FORCE)"
-	server_pid=
-	db_name=
+	db_name=$own_name
 }
 
 @test "no server answers: said in words, not by dying of it" {
