@@ -105,6 +105,11 @@ bool state_may_go(enum job_state from, enum job_state to)
 	return row_of(from) && row_of(to) && to && (row_of(from)->goes_to & TO(to));
 }
 
+unsigned state_successors(enum job_state from)
+{
+	return row_of(from) ? row_of(from)->goes_to : 0;
+}
+
 const char *reason_name(enum job_reason r)
 {
 	return (unsigned)r < ARRAY_LEN(reasons) ? reasons[r].name : NULL;

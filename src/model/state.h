@@ -56,6 +56,8 @@ bool state_is_final(enum job_state s);
 bool state_is_leased(enum job_state s);
 /* The table of DESIGN §4. Birth counts as from 0: a job is born blocked, scheduled, waiting or suspended. */
 bool state_may_go(enum job_state from, enum job_state to);
+/* The same as bits: 1 << to. */
+unsigned state_successors(enum job_state from);
 
 /* "" for REASON_NONE, NULL for no value of the enum. */
 const char *reason_name(enum job_reason r);

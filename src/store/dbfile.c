@@ -152,15 +152,6 @@ static int migrate(struct db *db, int64_t from, struct err *e)
 	return 0;
 }
 
-unsigned dbfile_goes_to(enum job_state from)
-{
-	unsigned bits = 0;
-	for (int to = STATE_FIRST; to <= STATE_LAST; to++)
-		if (state_may_go(from, (enum job_state)to))
-			bits |= 1u << to;
-	return bits;
-}
-
 /* Make the trigger if there is none with this very text. */
 static int keep_trigger(struct db *db, const char *name, const char *drop, const char *create, struct err *e)
 {
@@ -186,12 +177,12 @@ static int keep_state_rules(struct db *db, struct err *e)
 		 "CREATE TRIGGER job_change AFTER UPDATE OF state ON job WHEN NEW.state <> OLD.state AND NOT "
 		 "(CASE OLD.state");
 	for (int s = STATE_FIRST; s <= STATE_LAST; s++)
-		buf_addf(&change, " WHEN %d THEN %u", s, dbfile_goes_to((enum job_state)s));
+		buf_addf(&change, " WHEN %d THEN %u", s, state_successors((enum job_state)s));
 	buf_adds(&change, " END >> NEW.state) & 1 BEGIN SELECT RAISE(FAIL, 'illegal change of state'); END");
 	buf_addf(&birth,
 		 "CREATE TRIGGER job_birth AFTER INSERT ON job WHEN NOT (%u >> NEW.state) & 1 BEGIN SELECT "
 		 "RAISE(FAIL, 'illegal state at birth'); END",
-		 dbfile_goes_to((enum job_state)0));
+		 state_successors((enum job_state)0));
 	if (buf_check(&change, e) < 0 || buf_check(&birth, e) < 0 || db_begin(db, e) < 0)
 		return -1;
 	if (keep_trigger(db, "job_change", "DROP TRIGGER IF EXISTS job_change", change.data, e) < 0 ||

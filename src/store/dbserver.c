@@ -68,13 +68,13 @@ static int rules_text(struct buf *out, struct err *e)
 		      " CREATE TRIGGER job_change BEFORE UPDATE OF state ON job FOR EACH ROW"
 		      " WHEN (NEW.state <> OLD.state AND ((CASE OLD.state");
 	for (int s = STATE_FIRST; s <= STATE_LAST; s++)
-		buf_addf(out, " WHEN %d THEN %u", s, dbfile_goes_to((enum job_state)s));
+		buf_addf(out, " WHEN %d THEN %u", s, state_successors((enum job_state)s));
 	buf_addf(out,
 		 " END >> NEW.state::integer) & 1) = 0) EXECUTE FUNCTION refuse('illegal change of state');"
 		 " CREATE TRIGGER job_birth BEFORE INSERT ON job FOR EACH ROW"
 		 " WHEN (((%u >> NEW.state::integer) & 1) = 0) EXECUTE FUNCTION refuse('illegal state at"
 		 " birth')",
-		 dbfile_goes_to((enum job_state)0));
+		 state_successors((enum job_state)0));
 	return buf_check(out, e);
 }
 

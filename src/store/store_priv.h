@@ -74,8 +74,6 @@ int store_lock(const char *data_dir, int *fd, struct err *e);
 int dbfile_open(const char *data_dir, bool is_create, struct db **writer, struct db **reader, struct err *e);
 /* The newest schema this program knows. */
 int dbfile_version(void);
-/* Bits of the states that may follow. */
-unsigned dbfile_goes_to(enum job_state from);
 
 /* The same on a PostgreSQL server. ERR_NOT_FOUND: no schema of ours is there. */
 int dbserver_open(const char *url, bool is_create, struct tx *writer, struct tx *reader, struct err *e);
