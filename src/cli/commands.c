@@ -65,7 +65,7 @@ static const struct option_row serve_options[] = {
 	  "where everything is kept (default /var/lib/slipway for root, else $XDG_STATE_HOME/slipway)" },
 	{ "slots", 0, OPTION_INT, "N",
 	  "jobs its own worker runs at once (default: one a processor; 0: no worker)" },
-	{ "db", 0, OPTION_TEXT, "URL", "the database (default: SQLite in the data folder)" },
+	{ "db", 0, OPTION_TEXT, "URL", "the database: postgresql://… (default: SQLite in the data folder)" },
 	{ "listen", 0, OPTION_TEXT, "ADDR",
 	  "where to answer: unix:/PATH (default: slipway.sock in the data folder)" },
 	{ "types", 0, OPTION_TEXT, "DIR",
