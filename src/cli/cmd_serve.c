@@ -23,7 +23,9 @@
 #include "server/server.h"
 
 enum {
-	STOP_MS = 10000, /* for the worker to end its attempts and say so */
+	AGAIN_MS = 500,	   /* between two looks whether the database is there */
+	REMIND_MS = 60000, /* between two words about it */
+	STOP_MS = 10000,   /* for the worker to end its attempts and say so */
 	HEAP_KEEP_BYTES = 64 << 20,
 	HEAP_STEP_BYTES = 1 << 20,
 };
@@ -110,6 +112,25 @@ static void worker_ended(struct serve *s)
 
 /* --- life --- */
 
+/* A database on another machine may be away for a while: that ends no server, neither one that runs nor one that starts. */
+static int open_server(struct serve *s, const struct server_options *o, struct err *e)
+{
+	int64_t told_ms = 0;
+	while (server_open(&s->server, o, e)) {
+		struct pollfd p = { .fd = s->signal_fd, .events = POLLIN };
+		if (!o->db_url || e->code != ERR_UNREACHABLE)
+			return -1;
+		if (!told_ms || clock_boot_ms() - told_ms >= REMIND_MS) {
+			log_err(e, "waiting for the database");
+			told_ms = clock_boot_ms();
+		}
+		if (poll(&p, 1, AGAIN_MS) > 0 && is_signalled(s))
+			return err_wrap(e, "ended before the database was there");
+		err_clear(e);
+	}
+	return 0;
+}
+
 static int start(struct serve *s, struct err *e)
 {
 	const struct serve_config *c = &s->config;
@@ -118,7 +139,7 @@ static int start(struct serve *s, struct err *e)
 					  .types_dir = c->types_dir,
 					  .lease_ms = c->lease_ms };
 	/* Takes the lock of the folder: from here on a socket that lies there is a dead one's. */
-	if (server_open(&s->server, &o, e))
+	if (open_server(s, &o, e))
 		return -1;
 	int fd = serve_socket_listen(c->socket, c->socket_mode, e);
 	if (fd < 0 || server_listen(s->server, fd, e))

@@ -99,6 +99,8 @@ static int start_parts(struct server *s, const struct server_options *o, struct 
 		return -1;
 	if (store_write_wait(s->store, &k.task)) {
 		*e = k.task.err;
+		if (o->db_url && e->code == ERR_BUSY)
+			e->code = ERR_UNREACHABLE;
 		return err_wrap(e, "extend leases");
 	}
 	return tick_start(s, e) || offload_start(s, e) ? -1 : 0;

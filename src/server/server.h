@@ -23,6 +23,7 @@ struct server_options {
 	int http_threads;      /* 0 = 2 */
 };
 
+/* ERR_UNREACHABLE: the database is not there (yet); whoever can wait tries again. */
 int server_open(struct server **out, const struct server_options *o, struct err *e);
 /* Takes the listening descriptor. */
 int server_listen(struct server *s, int listen_fd, struct err *e);

@@ -200,7 +200,7 @@ static int enlist(struct tx *tx, struct err *e)
 	return db_commit(tx->db, e);
 }
 
-int dbserver_open(const char *url, bool is_create, struct tx *writer, struct tx *reader, struct err *e)
+static int open_both(const char *url, bool is_create, struct tx *writer, struct tx *reader, struct err *e)
 {
 	struct db_options o = { "postgresql", url, DB_MODE_WRITER, store_statements, STMT_COUNT, SCHEMA };
 	if (prepare(url, is_create, e) < 0 || db_open(&writer->db, &o, e) < 0)
@@ -210,5 +210,14 @@ int dbserver_open(const char *url, bool is_create, struct tx *writer, struct tx 
 		return -1;
 	int rc = enlist(writer, e);
 	db_rollback(writer->db);
+	return rc;
+}
+
+int dbserver_open(const char *url, bool is_create, struct tx *writer, struct tx *reader, struct err *e)
+{
+	int rc = open_both(url, is_create, writer, reader, e);
+	/* It went away while it was opened. */
+	if (rc < 0 && e && e->code == ERR_BUSY)
+		e->code = ERR_UNREACHABLE;
 	return rc;
 }

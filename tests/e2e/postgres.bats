@@ -48,9 +48,27 @@ teardown() {
 	db_name=$own_name
 }
 
-@test "no server answers: said in words, not by dying of it" {
-	run -3 timeout 20 "$SLIPWAY_BIN" serve --data "$dir/other" --db "postgresql:///x?host=$dir"
+@test "no database answers: commands say so, and a server that starts waits for it" {
+	local other=$dir/other cluster=/tmp/slpo.$$ url
+	mkdir "$other"
+	run -3 sw admin check --data "$other" --db "postgresql:///x?host=$dir"
 	[[ $output == *"$dir"* ]]
+	url=$("$SLIPWAY_SRC/tests/pg" start "$cluster" 3>&-)
+	"$SLIPWAY_SRC/tests/pg" crash "$cluster"
+	mkfifo "$other/says" "$other/ready"
+	exec {says}<>"$other/says" {ready}<>"$other/ready"
+	"$SLIPWAY_BIN" serve --data "$other" --db "$url" --slots 0 >"$other/ready" 2>"$other/says" 3>&- &
+	read -r -t 60 line <&"$says"
+	[[ $line == *"waiting for the database"*"$cluster"* ]]
+	"$SLIPWAY_SRC/tests/pg" again "$cluster" 3>&-
+	read -r -t 60 line <&"$ready"
+	[[ $line == ready* ]]
+	kill -TERM $!
+	wait $!
+	"$SLIPWAY_SRC/tests/pg" stop "$cluster"
+	# One that was told to end does not wait any longer.
+	timeout --preserve-status -s INT 1 "$SLIPWAY_BIN" serve --data "$other" --db "$url" --slots 0 2>"$other/words" || [ $? -eq 3 ]
+	grep -q "ended before" "$other/words"
 }
 
 @test "connections that are cut are made anew" {

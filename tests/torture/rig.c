@@ -135,6 +135,13 @@ void rig_make(struct rig *r)
 	snprintf(r->ledger, sizeof(r->ledger), "%s/ledger", r->dir);
 }
 
+void rig_make_beside(struct rig *r, const struct rig *first, int n)
+{
+	*r = *first;
+	snprintf(r->data, sizeof(r->data), "%s/d%d", r->dir, n);
+	snprintf(r->address, sizeof(r->address), "unix:%s/slipway.sock", r->data);
+}
+
 /* When the test breaks off nothing of it may go on. */
 static pid_t spawned[64];
 
@@ -186,11 +193,9 @@ static pid_t spawn(struct rig *r, const char *const *argv, int out)
 	return pid;
 }
 
-void rig_start(struct rig *r, const char *const *options)
+void rig_launch(struct rig *r, const char *const *options)
 {
 	const char *argv[24] = { "slipway", "serve", "--data", r->data };
-	int64_t before = clock_boot_ms();
-	char line[400] = "";
 	int ends[2];
 	size_t n = 4;
 
@@ -198,14 +203,28 @@ void rig_start(struct rig *r, const char *const *options)
 		argv[n++] = *options++;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		tap_die("pipe");
+	r->launched_ms = clock_boot_ms();
 	r->serve = spawn(r, argv, ends[1]);
+	r->ready = ends[0];
 	close(ends[1]);
-	struct pollfd p = { .fd = ends[0], .events = POLLIN };
-	if (poll(&p, 1, READY_MS) <= 0 || read(ends[0], line, sizeof(line) - 1) <= 0 ||
+}
+
+void rig_wait_ready(struct rig *r)
+{
+	struct pollfd p = { .fd = r->ready, .events = POLLIN };
+	char line[400] = "";
+
+	if (poll(&p, 1, READY_MS) <= 0 || read(r->ready, line, sizeof(line) - 1) <= 0 ||
 	    strncmp(line, "ready", 5) != 0)
 		tap_die("the server does not come up; see %s/err", r->dir);
-	close(ends[0]);
-	r->start_ms = clock_boot_ms() - before;
+	close(r->ready);
+	r->start_ms = clock_boot_ms() - r->launched_ms;
+}
+
+void rig_start(struct rig *r, const char *const *options)
+{
+	rig_launch(r, options);
+	rig_wait_ready(r);
 }
 
 pid_t rig_start_worker(struct rig *r, const char *name, int slots)

@@ -13,7 +13,9 @@ struct err;
 
 struct rig {
 	char dir[64], data[80], address[120], ledger[96];
-	pid_t serve;	  /* 0: not running */
+	pid_t serve; /* 0: not running */
+	int ready;   /* where it says that it is, until it has */
+	int64_t launched_ms;
 	int64_t start_ms; /* what the last start took until "ready" */
 };
 
@@ -38,8 +40,13 @@ int64_t setting(const char *name, int64_t dflt);
 /* ---- the server --------------------------------------------------------------------------------------------- */
 
 void rig_make(struct rig *r);
+/* The n-th beside `first`, with which it shares its folder and ledger; it has a data folder of its own. */
+void rig_make_beside(struct rig *r, const struct rig *first, int n);
 /* Start `serve` and wait for its "ready"; `options` is NULL-terminated. */
 void rig_start(struct rig *r, const char *const *options);
+/* The same in two steps. */
+void rig_launch(struct rig *r, const char *const *options);
+void rig_wait_ready(struct rig *r);
 /* Another worker of that server; its pid. */
 pid_t rig_start_worker(struct rig *r, const char *name, int slots);
 void rig_stop_worker(pid_t pid);

@@ -1,0 +1,283 @@
+/* Several servers on one PostgreSQL that has a standby, and blows at random moments while jobs are submitted all the time:
+ * kill -9 of a server or a worker; the database stopped as by a power cut, lost with its disk and replaced by the standby,
+ * read-only, out of connections, its disk full. Nothing is started again by hand but what a machine's init would start.
+ * Afterwards every job whose number was given out has ended, none was lost, and none had two effects.
+ *
+ * SLIPWAY_KILLS, SLIPWAY_STOPS, SLIPWAY_FAILOVERS, SLIPWAY_SHORTAGES say how often, SLIPWAY_READ_ONLY_S for how long the
+ * database is read-only once; SLIPWAY_SEED repeats a run's decisions. */
+#include <errno.h>
+#include <inttypes.h>
+#include <libpq-fe.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "load.h"
+#include "rig.h"
+
+extern char **environ;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { KILLS = 10, STOPS = 5, FAILOVERS = 1, SHORTAGES = 1 };
+#else
+enum { KILLS = 60, STOPS = 30, FAILOVERS = 4, SHORTAGES = 2 };
+#endif
+
+enum {
+	SERVERS = 1,
+	CONNECTIONS_MAX = 300,
+	SHORT_MS = 2000, /* how long there is no room, no connection, no right to write */
+	DOWN_MAX_MS = 400,
+};
+
+static struct rig rigs_made[SERVERS];
+static struct rig *const rigs[SERVERS] = { &rigs_made[0] };
+static char cluster[96], url[300], files[100];
+
+/* ---- the database ------------------------------------------------------------------------------------------- */
+
+/* `tests/pg WORD FOLDER`; its first line of output, if asked for. */
+static int pg(const char *word, char *line, size_t cap)
+{
+	char path[400];
+	const char *src = getenv("SLIPWAY_SRC");
+	char *argv[] = { path, (char *)(uintptr_t)word, cluster, NULL };
+	posix_spawn_file_actions_t actions;
+	int ends[2], status = 0;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/tests/pg", src ? src : ".");
+	if (pipe(ends) < 0)
+		tap_die("pipe");
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+	posix_spawn_file_actions_addclose(&actions, ends[0]);
+	posix_spawn_file_actions_addclose(&actions, ends[1]);
+	if (posix_spawn(&pid, path, &actions, NULL, argv, environ) != 0)
+		tap_die("cannot start %s", path);
+	posix_spawn_file_actions_destroy(&actions);
+	close(ends[1]);
+	if (line) {
+		ssize_t n = read(ends[0], line, cap - 1);
+
+		line[n > 0 ? n : 0] = '\0';
+		line[strcspn(line, "\n")] = '\0';
+	}
+	close(ends[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void pg_must(const char *word)
+{
+	if (pg(word, NULL, 0) != 0)
+		tap_die("tests/pg %s: see what it says", word);
+}
+
+static void stop_database(void)
+{
+	pg("stop", NULL, 0);
+}
+
+/* ---- blows -------------------------------------------------------------------------------------------------- */
+
+static const char *options[] = { "--slots", "1", "--lease", "5s", "--db", url, NULL };
+
+static void start_server(struct rig *r)
+{
+	rig_wait_ready(r);
+	load_notice_server();
+}
+
+static void kill_a_server(void)
+{
+	struct rig *r = rigs[chance_below(SERVERS)];
+	pid_t worker = child_of(r->serve, 0);
+	uint64_t die = chance_below(100);
+
+	if (die >= 80) {
+		kill(worker, SIGKILL);
+		if (die >= 90)
+			return;
+	}
+	rig_kill(r);
+	rig_launch(r, options);
+	start_server(r);
+}
+
+static void stop_at_once(void)
+{
+	pg_must("crash");
+	pause_ms((int64_t)chance_below(DOWN_MAX_MS));
+	pg_must("again");
+}
+
+static void fail_over(void)
+{
+	pg_must("promote");
+	load_wait_for_progress();
+	pg_must("rebuild");
+}
+
+/* No connection is left; a server that is killed meanwhile has to wait for one. */
+static void use_up_connections(void)
+{
+	PGconn *taken[CONNECTIONS_MAX];
+	struct rig *r = rigs[chance_below(SERVERS)];
+	int n = 0;
+
+	do
+		taken[n] = PQconnectdb(url);
+	while (PQstatus(taken[n++]) == CONNECTION_OK && n < CONNECTIONS_MAX);
+	if (n == CONNECTIONS_MAX)
+		tap_die("the database has more connections than the test");
+	rig_kill(r);
+	PQfinish(taken[--n]);
+	taken[n++] = PQconnectdb(url);
+	rig_launch(r, options);
+	pause_ms(SHORT_MS);
+	while (n > 0)
+		PQfinish(taken[--n]);
+	start_server(r);
+}
+
+static void be_read_only(int64_t ms)
+{
+	pg_must("read-only");
+	pause_ms(ms);
+	pg_must("writable");
+}
+
+static void fill_the_disk(void)
+{
+	pg_must("fill");
+	pause_ms(SHORT_MS);
+	pg_must("free");
+	pg_must("again");
+}
+
+static void be_short(void)
+{
+	switch (chance_below(3)) {
+	case 0:
+		use_up_connections();
+		break;
+	case 1:
+		be_read_only(SHORT_MS);
+		break;
+	default:
+		if (geteuid() == 0)
+			fill_the_disk();
+	}
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------------------- */
+
+struct blow {
+	const char *setting;
+	int64_t times, left, ms;
+	void (*strike)(void);
+};
+
+static struct blow blows[] = {
+	{ .setting = "SLIPWAY_KILLS", .times = KILLS, .strike = kill_a_server },
+	{ .setting = "SLIPWAY_STOPS", .times = STOPS, .strike = stop_at_once },
+	{ .setting = "SLIPWAY_FAILOVERS", .times = FAILOVERS, .strike = fail_over },
+	{ .setting = "SLIPWAY_SHORTAGES", .times = SHORTAGES, .strike = be_short },
+};
+
+/* One of those that are left, each as likely as it has strokes left. */
+static struct blow *choose(void)
+{
+	int64_t left = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(blows); i++)
+		left += blows[i].left;
+	if (!left)
+		return NULL;
+	left = (int64_t)chance_below((uint64_t)left);
+	for (size_t i = 0;; i++) {
+		if (left < blows[i].left)
+			return &blows[i];
+		left -= blows[i].left;
+	}
+}
+
+static void torture(void)
+{
+	int64_t before = clock_boot_ms(), read_only_s = setting("SLIPWAY_READ_ONLY_S", 0);
+	size_t acked, broken;
+	int64_t waited = 0;
+	struct blow *b;
+
+	for (size_t i = 0; i < ARRAY_LEN(blows); i++)
+		blows[i].times = blows[i].left = setting(blows[i].setting, blows[i].times);
+	for (int i = 0; i < SERVERS; i++)
+		rig_start(rigs[i], options);
+	load_start(rigs, SERVERS);
+	while ((b = choose())) {
+		int64_t from = clock_boot_ms();
+
+		load_wait_for_progress();
+		waited += clock_boot_ms() - from;
+		from = clock_boot_ms();
+		b->strike();
+		b->ms += clock_boot_ms() - from;
+		b->left--;
+	}
+	if (read_only_s)
+		be_read_only(read_only_s * 1000);
+	load_stop();
+	load_count(&acked, &broken);
+	for (size_t i = 0; i < ARRAY_LEN(blows); i++)
+		tap_note("%s: %.1f s", blows[i].setting, (double)blows[i].ms / 1000);
+	tap_note("waited for progress: %.1f s", (double)waited / 1000);
+	tap_note("%" PRId64 " kills, %" PRId64 " immediate stops, %" PRId64 " fail-overs, %" PRId64
+		 " shortages in %.1f s; %zu jobs acknowledged, %zu calls broken or refused",
+		 blows[0].times, blows[1].times, blows[2].times, blows[3].times,
+		 (double)(clock_boot_ms() - before) / 1000, acked, broken);
+}
+
+int main(void)
+{
+	char why[200] = "";
+	bool is_well = true;
+
+	pg("why", why, sizeof(why));
+	if (*why) {
+		printf("1..0 # SKIP %s\n", why);
+		return 0;
+	}
+	tap_plan(LOAD_ACCOUNT_TESTS + 2);
+	chance_seed();
+	rig_make(rigs[0]);
+	for (int i = 1; i < SERVERS; i++)
+		rig_make_beside(rigs[i], rigs[0], i);
+	snprintf(cluster, sizeof(cluster), "/tmp/slwp.%d",
+		 (int)getpid()); /* not in a folder that is ours alone */
+	snprintf(files, sizeof(files), "%s/files", rigs[0]->dir);
+	atexit(stop_database);
+	if (geteuid() == 0)
+		setenv("SLIPWAY_TEST_PG_SIZE", "700m", 0);
+	if (pg("pair", url, sizeof(url)) != 0 || !*url)
+		tap_die("tests/pg pair: see what it says");
+	torture();
+	load_account(rigs[0]);
+	for (int i = 0; i < SERVERS; i++)
+		is_well &= rig_stop(rigs[i]) == 0;
+	tap_ok(is_well, "the servers stop well");
+	stop_database();
+	is_well = true;
+	for (int i = 0; i < SERVERS; i++)
+		is_well &= rig_count_leftovers(rigs[i]) == 0;
+	tap_ok(is_well, "nothing is left behind");
+	rig_remove(rigs[0]);
+	return tap_status();
+}
