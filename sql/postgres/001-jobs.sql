@@ -206,11 +206,12 @@ CREATE TABLE target (
 );
 
 -- How many jobs there are of a kind in a state: kept by each transaction, so that nobody has to count. Servers that
--- write at once would wait for each other here; so each count is the sum of its parts, of which one may be negative.
+-- write at once would wait for each other here; so each count is the sum of its parts, of which one may be negative. Parts
+-- from 16 on are those of transactions that are not a server's (002-submit.sql).
 CREATE TABLE tally (
 	kind BIGINT NOT NULL,
 	state BIGINT NOT NULL,
-	part BIGINT NOT NULL CHECK (part BETWEEN 0 AND 15),
+	part BIGINT NOT NULL CHECK (part >= 0),
 	n BIGINT NOT NULL,
 	PRIMARY KEY (kind, state, part)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
@@ -225,7 +226,8 @@ CREATE TABLE writer (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
 	autovacuum_vacuum_cost_delay = 0);
 
--- Numbers of jobs, n in a row. Taking them waits for nobody's commit: what is not used is a gap.
+-- Numbers of jobs, n in a row. Taking them waits for nobody's commit: what is not used is a gap. The lock is the session's,
+-- hence given back also when the statement is cancelled.
 CREATE SEQUENCE job_number;
 CREATE FUNCTION take_ids(n BIGINT) RETURNS BIGINT LANGUAGE plpgsql AS $$
 DECLARE
@@ -238,6 +240,10 @@ BEGIN
 	END IF;
 	PERFORM pg_advisory_unlock(1397508432, 1);
 	RETURN first;
+EXCEPTION WHEN query_canceled OR OTHERS THEN
+	PERFORM pg_advisory_unlock(classid::int, objid::int) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+		AND classid::bigint = 1397508432 AND objid::bigint = 1 AND objsubid = 2 AND granted;
+	RAISE;
 END $$;
 
 UPDATE meta SET value = '1' WHERE name = 'version';

@@ -221,6 +221,23 @@ static int check_words(const char *key, const char *const *words, struct err *e)
 	return 0;
 }
 
+static int compare_env(const void *a, const void *b)
+{
+	return strcmp(((const struct env_var *)a)->name, ((const struct env_var *)b)->name);
+}
+
+/* By name, so that one body has one payload in whatever order it was written. */
+static int sort_env(struct payload *p, struct arena *a, struct err *e)
+{
+	struct env_var *env = arena_memdup(a, p->env, p->env_len * sizeof *env);
+	if (p->env_len && !env)
+		return err_set(e, ERR_NOMEM, "env: out of memory");
+	if (p->env_len)
+		qsort(env, p->env_len, sizeof *env, compare_env);
+	p->env = env;
+	return 0;
+}
+
 static int check_env(const struct payload *p, struct err *e)
 {
 	if (p->env_len > WORDS_MAX)
@@ -319,7 +336,8 @@ static int get_payload(const json_t *body, struct arena *a, struct job_new *out,
 		       struct err *e)
 {
 	if (words_decode(body, "argv", a, &p->argv, e) < 0 || check_words("argv", p->argv, e) < 0 ||
-	    env_decode(body, "env", a, &p->env, &p->env_len, e) < 0 || check_env(p, e) < 0 ||
+	    env_decode(body, "env", a, &p->env, &p->env_len, e) < 0 || sort_env(p, a, e) < 0 ||
+	    check_env(p, e) < 0 ||
 	    inputs_decode(body, "inputs", true, a, &p->inputs, &p->inputs_len, e) < 0 ||
 	    check_inputs(p, e) < 0 || words_decode(body, "collect", a, &p->collect, e) < 0 ||
 	    check_words("collect", p->collect, e) < 0 || check_collect(p, e) < 0 ||
