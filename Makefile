@@ -29,6 +29,9 @@ format: setup
 bench: build/slipway
 	@bench/run
 
+soak: setup
+	@tools/soak $(SEED)
+
 install: build/slipway
 	DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild
 
@@ -37,4 +40,4 @@ clean:
 
 FORCE:
 
-.PHONY: all setup demo check lint format bench install clean FORCE
+.PHONY: all setup demo check lint format bench soak install clean FORCE

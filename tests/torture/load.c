@@ -35,7 +35,7 @@ static const char *const effects[] = {
 	("echo \"s $SLIPWAY_JOB $SLIPWAY_ATTEMPT\" >>$LEDGER; echo $SLIPWAY_JOB.$SLIPWAY_ATTEMPT >$SLIPWAY_OUT/made; "
 	 "echo \"e $SLIPWAY_JOB $SLIPWAY_ATTEMPT\" >>$LEDGER"),
 };
-enum effect { EFFECT_PLAIN, EFFECT_SLOW, EFFECT_LOG, EFFECT_FILE };
+enum effect { EFFECT_PLAIN, EFFECT_SLOW, EFFECT_LOG, EFFECT_FILE, EFFECT_NONE /* it stays suspended */ };
 static const enum effect mixture[] = { EFFECT_PLAIN, EFFECT_SLOW, EFFECT_PLAIN, EFFECT_LOG,
 				       EFFECT_PLAIN, EFFECT_SLOW, EFFECT_FILE,	EFFECT_PLAIN };
 
@@ -45,8 +45,9 @@ struct acked {
 	enum effect effect;
 };
 
-/* One who submits. */
+/* One who submits: jobs that run and are waited for, or, in bursts, as many as it can of those that stay suspended. */
 struct submitter {
+	bool is_burster;
 	pthread_t thread;
 	int server;	     /* the one it talks to */
 	struct acked *acked; /* its own: the others are read when it has ended */
@@ -57,12 +58,12 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	unsigned generation; /* grows with each server that comes up */
-	bool is_over;
+	bool is_over, is_bursting;
 	size_t acked, broken;
 	struct rig *const *rigs;
 	int n;
-	struct submitter submitters[SERVERS_MAX];
-	int watch; /* of the ledger */
+	struct submitter submitters[2 * SERVERS_MAX]; /* two a server */
+	int watch;				      /* of the ledger */
 } load = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 /* ---- those who submit --------------------------------------------------------------------------------------- */
@@ -81,25 +82,38 @@ static void add_acked(struct submitter *s, int64_t id, enum effect effect)
 	pthread_mutex_unlock(&load.lock);
 }
 
-static char *make_body(enum effect effect)
+static enum effect effect_of(const struct submitter *s, uint64_t call, int line)
 {
-	json_t *body = json_pack("{s:[s,s,s],s:{s:s},s:[s*]}", "argv", "/bin/sh", "-c", effects[effect],
-				 "env", "LEDGER", load.rigs[0]->ledger, "collect",
-				 effect == EFFECT_FILE ? "made" : NULL);
-	char *text = json_dumps(body, JSON_COMPACT);
+	return s->is_burster ? EFFECT_NONE : mixture[(call + (unsigned)line) % ARRAY_LEN(mixture)];
+}
 
+/* Its name is given to no other job, so that one that was made twice would be found. */
+static char *make_body(const struct submitter *s, uint64_t call, int line)
+{
+	enum effect effect = effect_of(s, call, line);
+	char name[64];
+	json_t *body;
+	char *text;
+
+	snprintf(name, sizeof(name), "%d.%" PRIu64 ".%d", (int)(s - load.submitters), call, line);
+	if (effect == EFFECT_NONE)
+		body = json_pack("{s:s,s:[s],s:b}", "name", name, "argv", "true", "suspended", 1);
+	else
+		body = json_pack("{s:s,s:[s,s,s],s:{s:s},s:[s*]}", "name", name, "argv", "/bin/sh", "-c",
+				 effects[effect], "env", "LEDGER", load.rigs[0]->ledger, "collect",
+				 effect == EFFECT_FILE ? "made" : NULL);
+	text = json_dumps(body, JSON_COMPACT);
 	json_decref(body);
 	return text;
 }
 
 static int submit_one(struct submitter *s, struct client *c, uint64_t n, struct err *e)
 {
-	enum effect effect = mixture[n % ARRAY_LEN(mixture)];
-	char *body = make_body(effect);
+	char *body = make_body(s, n, 0);
 	json_t *answer = rig_call(c, "POST", "/v1/jobs", body, e);
 
 	if (answer)
-		add_acked(s, number_in(answer, "id"), effect);
+		add_acked(s, number_in(answer, "id"), effect_of(s, n, 0));
 	json_decref(answer);
 	free(body);
 	return answer ? 0 : -1;
@@ -115,7 +129,7 @@ static int submit_batch(struct submitter *s, struct client *c, uint64_t n, struc
 	json_t *answer;
 
 	for (int i = 0; i < BATCH; i++) {
-		char *text = make_body(mixture[(n + (unsigned)i) % ARRAY_LEN(mixture)]);
+		char *text = make_body(s, n, i);
 
 		buf_adds(&lines, text);
 		buf_addc(&lines, '\n');
@@ -167,12 +181,14 @@ static void go_on_elsewhere(struct submitter *s, struct client **c, unsigned gen
 	pause_ms(RETRY_MS);
 }
 
-/* How things stand now; false when it is over. */
-static bool look(unsigned *generation)
+/* How things stand now, for a burster when there is a burst; false when it is over. */
+static bool look(const struct submitter *s, unsigned *generation)
 {
 	bool is_over;
 
 	pthread_mutex_lock(&load.lock);
+	while (s->is_burster && !load.is_bursting && !load.is_over)
+		pthread_cond_wait(&load.changed, &load.lock);
 	*generation = load.generation;
 	is_over = load.is_over;
 	pthread_mutex_unlock(&load.lock);
@@ -195,12 +211,12 @@ static void *submit_until_over(void *arg)
 	unsigned generation;
 	size_t known = 0; /* of its acknowledged jobs, these have ended */
 
-	for (uint64_t n = 0; look(&generation);) {
+	for (uint64_t n = 0; look(s, &generation);) {
 		struct err e = ERR_INIT;
 		bool is_done = false;
 		int rc;
 
-		if (s->len - known > OPEN_MAX) {
+		if (!s->is_burster && s->len - known > OPEN_MAX) {
 			rc = wait_for(s, c, known, known + BATCH, &is_done, &e);
 			if (is_done)
 				known += BATCH;
@@ -230,8 +246,9 @@ void load_start(struct rig *const *rigs, int n)
 	if (load.watch < 0 || !f || inotify_add_watch(load.watch, rigs[0]->ledger, IN_MODIFY) < 0)
 		tap_die("cannot watch the ledger");
 	fclose(f);
-	for (int i = 0; i < n; i++) {
-		load.submitters[i].server = i;
+	for (int i = 0; i < 2 * n; i++) {
+		load.submitters[i].server = i % n;
+		load.submitters[i].is_burster = i >= n;
 		if (pthread_create(&load.submitters[i].thread, NULL, submit_until_over,
 				   &load.submitters[i]) != 0)
 			tap_die("no thread");
@@ -242,6 +259,14 @@ void load_notice_server(void)
 {
 	pthread_mutex_lock(&load.lock);
 	load.generation++;
+	pthread_cond_broadcast(&load.changed);
+	pthread_mutex_unlock(&load.lock);
+}
+
+void load_burst(bool is_bursting)
+{
+	pthread_mutex_lock(&load.lock);
+	load.is_bursting = is_bursting;
 	pthread_cond_broadcast(&load.changed);
 	pthread_mutex_unlock(&load.lock);
 }
@@ -264,7 +289,7 @@ void load_stop(void)
 	load.is_over = true;
 	pthread_cond_broadcast(&load.changed);
 	pthread_mutex_unlock(&load.lock);
-	for (int i = 0; i < load.n; i++)
+	for (int i = 0; i < 2 * load.n; i++)
 		pthread_join(load.submitters[i].thread, NULL);
 	close(load.watch);
 }
@@ -390,33 +415,129 @@ static bool check_store(struct client *c)
 	return is_good;
 }
 
+/* All that is in the store. */
+struct found {
+	int64_t id;
+	char *name;
+	bool is_suspended;
+};
+
+struct inventory {
+	struct found *jobs;
+	size_t len;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct found *)a)->name, ((const struct found *)b)->name);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	int64_t x = ((const struct found *)a)->id, y = ((const struct found *)b)->id;
+
+	return (x > y) - (x < y);
+}
+
+static void take_inventory(struct client *c, struct inventory *v)
+{
+	char path[64] = "/v1/jobs?limit=1000";
+	int64_t next;
+
+	*v = (struct inventory){ 0 };
+	do {
+		json_t *page = rig_get(c, path);
+		const json_t *jobs = json_object_get(page, "jobs"), *job;
+		size_t i;
+
+		v->jobs = reallocarray(v->jobs, v->len + json_array_size(jobs) + 1, sizeof(*v->jobs));
+		if (!v->jobs)
+			tap_die("out of memory");
+		json_array_foreach (jobs, i, job)
+			v->jobs[v->len++] = (struct found){ number_in(job, "id"),
+							    strdup(text_in(job, "name")),
+							    strcmp(text_in(job, "state"), "suspended") == 0 };
+		next = number_in(page, "next");
+		snprintf(path, sizeof(path), "/v1/jobs?limit=1000&before=%" PRId64, next);
+		json_decref(page);
+	} while (next);
+}
+
+static void release_inventory(struct inventory *v)
+{
+	for (size_t i = 0; i < v->len; i++)
+		free(v->jobs[i].name);
+	free(v->jobs);
+}
+
+/* A call whose answer was lost may have made its job, but nobody repeated it: then the store did. */
+static size_t count_made_twice(struct inventory *v)
+{
+	size_t twice = 0;
+
+	qsort(v->jobs, v->len, sizeof(*v->jobs), compare_names);
+	for (size_t i = 1; i < v->len; i++)
+		if (strcmp(v->jobs[i - 1].name, v->jobs[i].name) == 0) {
+			tap_note("made twice: %s", v->jobs[i].name);
+			twice++;
+		}
+	return twice;
+}
+
+/* Acknowledged ones that stay suspended and do not. */
+static size_t count_gone(struct inventory *v, const struct submitter *s)
+{
+	size_t gone = 0;
+
+	qsort(v->jobs, v->len, sizeof(*v->jobs), compare_ids);
+	for (size_t i = 0; i < s->len; i++) {
+		struct found key = { .id = s->acked[i].id };
+		const struct found *f = bsearch(&key, v->jobs, v->len, sizeof(*v->jobs), compare_ids);
+
+		if (!f || !f->is_suspended) {
+			tap_note("job %" PRId64 " was acknowledged and is gone", key.id);
+			gone++;
+		}
+	}
+	return gone;
+}
+
 void load_account(const struct rig *r)
 {
 	struct client *c = rig_client(r);
 	struct account a = { 0 };
+	struct inventory v;
 	struct ledger l;
+	size_t gone = 0;
 
 	for (int i = 0; i < load.n; i++)
 		settle(&load.submitters[i], c);
 	ledger_read(&l, r);
-	for (int i = 0; i < load.n; i++) {
+	take_inventory(c, &v);
+	for (int i = 0; i < 2 * load.n; i++) {
 		struct submitter *s = &load.submitters[i];
 
-		for (size_t k = 0; k < s->len; k++)
+		if (s->is_burster)
+			gone += count_gone(&v, s);
+		for (size_t k = 0; k < s->len && !s->is_burster; k++)
 			check_job(c, &s->acked[k], &l, &a);
 		free(s->acked);
 		*s = (struct submitter){ 0 };
 	}
+	tap_note("%zu jobs in the store", v.len);
 	tap_note("%zu attempts, at most %zu of one job; %" PRId64
 		 " lines in the ledger; %zu jobs failed as lost",
 		 a.attempts, a.most_attempts, l.lines, a.lost);
 	tap_ok(a.unfinished == 0, "every acknowledged job has ended");
 	tap_ok(a.wrong == 0, "and succeeded once, unless its workers were killed too often");
 	tap_ok(a.without_effect == 0, "a recorded success has its effect");
+	tap_ok(gone == 0, "what was acknowledged and only waits is still there");
+	tap_ok(count_made_twice(&v) == 0, "no call made its job twice");
 	tap_ok(l.twice == 0 && l.odd == 0, "no attempt ran twice");
 	tap_ok(l.overlapping == 0, "no attempt acted after the next one had begun");
 	tap_ok(a.bad_log == 0 && a.bad_file == 0, "logs and artifacts are whole and of the right attempt");
 	tap_ok(check_store(c), "the store breaks no invariant");
 	client_free(c);
+	release_inventory(&v);
 	ledger_release(&l);
 }

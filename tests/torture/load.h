@@ -8,13 +8,16 @@
 
 struct rig;
 
-enum { LOAD_ACCOUNT_TESTS = 7 };
+enum { LOAD_ACCOUNT_TESTS = 9 };
 
-/* A thread for each of the servers submits to it, and goes to the next one when it does not answer. `rigs` stay the
+/* Two threads for each of the servers submit to it, and go to the next one when it does not answer. `rigs` stay the
  * caller's; all have the ledger of the first. */
 void load_start(struct rig *const *rigs, int n);
 /* A server has come up: whoever waits for one tries again. */
 void load_notice_server(void);
+/* From now on one thread a server submits, as fast as it is answered, jobs that stay suspended: whatever happens to the
+ * server or its database now happens to a commit. */
+void load_burst(bool is_bursting);
 /* Wait until a job does something, as a rule, and then a moment more: most blows are to hit a system at work, some one that
  * is just starting. */
 void load_wait_for_progress(void);

@@ -73,7 +73,9 @@ static void torture(void)
 	while (t.servers + t.workers + t.spawners < kills &&
 	       (asked || clock_boot_ms() - before < KILLING_MS)) {
 		load_wait_for_progress();
+		load_burst(true);
 		kill_once(&t);
+		load_burst(false);
 	}
 	load_stop();
 	load_count(&acked, &broken);

@@ -26,7 +26,7 @@ extern char **environ;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { KILLS = 10, STOPS = 5, FAILOVERS = 1, SHORTAGES = 1 };
 #else
-enum { KILLS = 60, STOPS = 30, FAILOVERS = 4, SHORTAGES = 2 };
+enum { KILLS = 40, STOPS = 15, FAILOVERS = 3, SHORTAGES = 2 };
 #endif
 
 enum {
@@ -34,6 +34,7 @@ enum {
 	CONNECTIONS_MAX = 300,
 	SHORT_MS = 2000, /* how long there is no room, no connection, no right to write */
 	DOWN_MAX_MS = 400,
+	BURST_MAX_MS = 30, /* how long calls come thick and fast before a blow */
 };
 
 static struct rig rigs_made[SERVERS];
@@ -228,7 +229,10 @@ static void torture(void)
 		load_wait_for_progress();
 		waited += clock_boot_ms() - from;
 		from = clock_boot_ms();
+		load_burst(true);
+		pause_ms((int64_t)chance_below(BURST_MAX_MS));
 		b->strike();
+		load_burst(false);
 		b->ms += clock_boot_ms() - from;
 		b->left--;
 	}
