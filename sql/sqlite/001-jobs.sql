@@ -36,7 +36,8 @@ CREATE TABLE worker (
 	state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3),
 	failures INTEGER NOT NULL DEFAULT 0,
 	beat_at INTEGER NOT NULL,
-	is_online INTEGER NOT NULL CHECK (is_online IN (0, 1))
+	is_online INTEGER NOT NULL CHECK (is_online IN (0, 1)),
+	server INTEGER NOT NULL -- the one it came to last; 0: there is one only
 ) STRICT;
 
 -- The whole life of a job. What changes comes first, what is long comes last. events counts its events and numbers

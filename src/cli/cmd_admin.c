@@ -54,6 +54,7 @@ static int open_store(struct cli *c, bool is_create, struct store **store, struc
 	if (place_data_dir(args_text(&c->args, "data", NULL), &dir, e) < 0)
 		return -1;
 	struct store_options o = { .data_dir = dir.data,
+				   .files_dir = args_text(&c->args, "files", NULL),
 				   .db_url = args_text(&c->args, "db", NULL),
 				   .is_create = is_create };
 	if (store_open(store, &o, e) < 0)

@@ -135,6 +135,7 @@ static int start(struct serve *s, struct err *e)
 {
 	const struct serve_config *c = &s->config;
 	const struct server_options o = { .data_dir = c->data_dir,
+					  .files_dir = c->files_dir,
 					  .db_url = c->db_url,
 					  .types_dir = c->types_dir,
 					  .lease_ms = c->lease_ms };
@@ -151,6 +152,7 @@ static int start(struct serve *s, struct err *e)
 		return -1;
 	s->child.server = s->address.data;
 	s->child.work_dir = s->work_dir.data;
+	s->child.name = server_name(s->server);
 	s->child.slots = c->slots;
 	start_worker(s);
 	printf("ready %s pid %d slots %d data %s\n", s->address.data, (int)getpid(), c->slots, c->data_dir);

@@ -107,6 +107,21 @@ static int add_tag(void *ctx, const char *part, struct err *e)
 	return 0;
 }
 
+static int read_servers(const struct args *a, struct buf *out, struct err *e)
+{
+	CLEAN_BUF struct buf given = BUF_INIT;
+	const char *value;
+	size_t at = 0;
+
+	while ((value = args_next(a, "server", &at))) {
+		buf_adds(&given, given.len ? "," : "");
+		buf_adds(&given, value);
+	}
+	if (buf_check(&given, e) < 0)
+		return -1;
+	return place_server(given.len ? given.data : NULL, out, e);
+}
+
 static int read_work_dir(const struct args *a, struct buf *out, struct err *e)
 {
 	CLEAN_BUF struct buf data = BUF_INIT;
@@ -152,9 +167,9 @@ int cmd_worker(struct cli *c, struct err *e)
 	if (args_has(&c->args, "join"))
 		return err_set(e, ERR_UNSUPPORTED,
 			       "--join: workers on other machines are not available yet in this version");
-	if (place_server(args_text(&c->args, "server", NULL), &server, e) < 0 ||
-	    read_work_dir(&c->args, &work, e) < 0 || read_name(&c->args, name, e) < 0 ||
-	    read_slots(&c->args, &o.slots, e) < 0 || read_control_fd(&c->args, &o.control_fd, e) < 0 ||
+	if (read_servers(&c->args, &server, e) < 0 || read_work_dir(&c->args, &work, e) < 0 ||
+	    read_name(&c->args, name, e) < 0 || read_slots(&c->args, &o.slots, e) < 0 ||
+	    read_control_fd(&c->args, &o.control_fd, e) < 0 ||
 	    walk_parts(&c->args, "isolation", add_isolation, &o.isolations, e) < 0 ||
 	    walk_parts(&c->args, "tag", add_tag, &tags, e) < 0)
 		return -1;

@@ -8,7 +8,7 @@
 
 const struct option_row option_server[] = {
 	{ "server", 's', OPTION_TEXT, "URL",
-	  "the server: unix:PATH (default: $SLIPWAY_SERVER, else the socket in the data folder)" },
+	  "the server: unix:PATH (default: $SLIPWAY_SERVER, else the socket in the data folder); of several, joined by commas, the first that answers" },
 	{ 0 },
 };
 const struct option_row option_json[] = {
@@ -63,6 +63,8 @@ static const struct option_row attempt_options[] = {
 static const struct option_row serve_options[] = {
 	{ "data", 'd', OPTION_TEXT, "DIR",
 	  "where everything is kept (default /var/lib/slipway for root, else $XDG_STATE_HOME/slipway)" },
+	{ "files", 0, OPTION_TEXT, "DIR",
+	  "where blobs and logs are kept (default: the data folder); all servers on one database share one" },
 	{ "slots", 0, OPTION_INT, "N",
 	  "jobs its own worker runs at once (default: one a processor; 0: no worker)" },
 	{ "db", 0, OPTION_TEXT, "URL", "the database: postgresql://… (default: SQLite in the data folder)" },
@@ -78,6 +80,8 @@ static const struct option_row serve_options[] = {
 	{ 0 },
 };
 static const struct option_row worker_options[] = {
+	{ "server", 's', OPTION_LIST, "URL",
+	  "the server: unix:PATH (default: $SLIPWAY_SERVER, else the socket in the data folder); repeat, or join by commas, for several on one database: while one is gone the worker goes on at the next" },
 	{ "work", 'w', OPTION_TEXT, "DIR", "where attempts have their folders and targets are unpacked" },
 	{ "slots", 0, OPTION_INT, "N", "jobs to run at once (default: one a processor)" },
 	{ "name", 'n', OPTION_TEXT, "NAME", "its name (default: the machine's)" },
@@ -149,6 +153,7 @@ static const struct option_row priority_options[] = {
 static const struct option_row admin_options[] = {
 	{ "data", 'd', OPTION_TEXT, "DIR", "migrate, check: the data folder of a server that does not run" },
 	{ "db", 0, OPTION_TEXT, "URL", "the same: the database, if it is not SQLite in that folder" },
+	{ "files", 0, OPTION_TEXT, "DIR", "the same: where blobs and logs are, if it is not that folder" },
 	{ 0 },
 };
 
@@ -353,7 +358,7 @@ const struct command commands[] = {
 	{ .name = "worker",
 	  .arguments = "",
 	  .summary = "run jobs for a server",
-	  .options = { option_server, worker_options },
+	  .options = { worker_options },
 	  .run = cmd_worker },
 	{ .name = "admin",
 	  .arguments = "migrate|check|gc",

@@ -12,26 +12,15 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/path.h"
 
 enum {
 	CONTROL_FD = 3, /* in the child */
 	BACKOFF_FIRST_MS = 200,
 	BACKOFF_MAX_MS = 10000,
 	STEADY_MS = 60000, /* one that ran so long starts again at once */
-	NAME_BYTES = 128,
 };
 
 extern char **environ;
-
-static void machine_name(char name[NAME_BYTES])
-{
-	if (gethostname(name, NAME_BYTES) != 0)
-		name[0] = '\0';
-	name[NAME_BYTES - 1] = '\0';
-	if (!path_is_safe_name(name))
-		snprintf(name, NAME_BYTES, "local");
-}
 
 /* Its results go nowhere, so that who reads serve's output sees it end with serve. */
 static int set_files(posix_spawn_file_actions_t *files, int control_fd)
@@ -57,12 +46,11 @@ static int set_attributes(posix_spawnattr_t *attr)
 
 static int spawn(struct serve_child *c, int control_fd, struct err *e)
 {
-	char slots[16], fd[16], name[NAME_BYTES];
+	char slots[16], fd[16];
 	snprintf(slots, sizeof slots, "%d", c->slots);
 	snprintf(fd, sizeof fd, "%d", CONTROL_FD);
-	machine_name(name);
 	const char *argv[] = { "slipway",      "worker",  "--server", c->server, "--work",
-			       c->work_dir,    "--slots", slots,      "--name",	 name,
+			       c->work_dir,    "--slots", slots,      "--name",	 c->name,
 			       "--control-fd", fd,	  NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;

@@ -10,7 +10,7 @@
 struct err;
 
 struct serve_child {
-	const char *server, *work_dir; /* borrowed */
+	const char *server, *work_dir, *name; /* borrowed */
 	int slots;
 	pid_t pid; /* 0 = not running */
 	int pid_fd, control_fd;

@@ -19,8 +19,9 @@
 enum { SLOTS_MAX = 1024 };
 
 /* What may be given: on the command line by these names, in the file by the same, without a section. */
-enum key { KEY_DATA, KEY_DB, KEY_LISTEN, KEY_SLOTS, KEY_TYPES, KEY_SOCKET_MODE, KEY_LEASE, KEYS };
-static const char *const names[KEYS] = { "data", "db", "listen", "slots", "types", "socket-mode", "lease" };
+enum key { KEY_DATA, KEY_FILES, KEY_DB, KEY_LISTEN, KEY_SLOTS, KEY_TYPES, KEY_SOCKET_MODE, KEY_LEASE, KEYS };
+static const char *const names[KEYS] = { "data",  "files", "db",	  "listen",
+					 "slots", "types", "socket-mode", "lease" };
 
 struct reading {
 	struct arena *arena;
@@ -116,6 +117,21 @@ static int read_numbers(struct serve_config *c, const struct reading *r, struct 
 	return 0;
 }
 
+/* It is given to workers, whose folder is another. */
+static int find_files_dir(struct serve_config *c, const char *given, struct err *e)
+{
+	if (!given)
+		return 0;
+	struct stat st;
+	if (stat(given, &st) != 0 && fd_mkdirs(given, 0711, e))
+		return err_wrap(e, "make the folder of files");
+	CLEAN_FREE char *full = realpath(given, NULL);
+	if (!full)
+		return err_sys(e, "%s", given);
+	c->files_dir = arena_strdup(&c->arena, full);
+	return c->files_dir ? 0 : err_set(e, ERR_NOMEM, "no memory for a path");
+}
+
 /* Build types of this installation's own. */
 static void find_types(struct serve_config *c, const char *given)
 {
@@ -135,8 +151,9 @@ int serve_config_read(struct serve_config *c, const struct args *a, struct err *
 	const char *file = args_text(a, "config", NULL);
 	if (file && read_file(&r, file))
 		return -1;
-	if (find_data_dir(c, r.values[KEY_DATA], e) || read_listen(c, r.values[KEY_LISTEN], e) ||
-	    read_db(c, r.values[KEY_DB], e) || read_numbers(c, &r, e))
+	if (find_data_dir(c, r.values[KEY_DATA], e) || find_files_dir(c, r.values[KEY_FILES], e) ||
+	    read_listen(c, r.values[KEY_LISTEN], e) || read_db(c, r.values[KEY_DB], e) ||
+	    read_numbers(c, &r, e))
 		return -1;
 	find_types(c, r.values[KEY_TYPES]);
 	return 0;

@@ -14,6 +14,7 @@ struct err;
 struct serve_config {
 	struct arena arena;
 	const char *data_dir;		/* absolute; it exists */
+	const char *files_dir;		/* the same; NULL = not given */
 	const char *socket;		/* path */
 	const char *db_url, *types_dir; /* NULL = not given */
 	int slots;

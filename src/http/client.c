@@ -59,18 +59,73 @@ void client_add_escaped(struct buf *out, const char *text)
 
 /* ---- the client ------------------------------------------------------------------------------------------- */
 
-static int open_unix(struct client *c, const char *path, struct err *e)
+static int open_unix(struct client_address *a, const char *path, struct err *e)
 {
 	struct sockaddr_un sa;
 
 	if (!*path)
-		return err_set(e, ERR_USAGE, "server address \"%s\" names no socket", c->server);
+		return err_set(e, ERR_USAGE, "server address \"%s\" names no socket", a->text);
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return err_set(e, ERR_USAGE, "server address %s: the path of a socket has at most %zu bytes",
-			       c->server, sizeof(sa.sun_path) - 1);
-	c->socket_path = strdup(path);
-	if (!c->socket_path)
+			       a->text, sizeof(sa.sun_path) - 1);
+	a->socket_path = strdup(path);
+	if (!a->socket_path)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+static int add_address(struct client *c, const char *text, size_t len, struct err *e)
+{
+	struct client_address *grown = reallocarray(c->addresses, c->addresses_len + 1, sizeof(*grown));
+	struct client_address *a;
+
+	if (!grown)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	c->addresses = grown;
+	a = &grown[c->addresses_len++];
+	*a = (struct client_address){ .text = strndup(text, len) };
+	if (!a->text)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (strncmp(a->text, "unix:", 5) == 0)
+		return open_unix(a, a->text + 5, e);
+	if (strncmp(a->text, "https://", 8) == 0)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "server address %s: https is not available yet in this version", a->text);
+	return err_set(e, ERR_USAGE, "server address \"%s\" is not of the form unix:PATH or https://HOST",
+		       a->text);
+}
+
+static bool is_address(const char *text)
+{
+	return strncmp(text, "unix:", 5) == 0 || strncmp(text, "https://", 8) == 0;
+}
+
+/* The length of the first address, and in *next where the one after it begins. */
+static size_t first_address(const char *text, const char **next)
+{
+	static const char between[] = ", \t\n";
+
+	for (size_t len = 0;; len++) {
+		size_t gap = strspn(text + len, between);
+
+		if (text[len] && (!gap || (text[len + gap] && !is_address(text + len + gap))))
+			continue;
+		*next = text + len + gap;
+		return len;
+	}
+}
+
+static int add_addresses(struct client *c, const char *server, struct err *e)
+{
+	server += strspn(server, ", \t\n");
+	do {
+		const char *next;
+		size_t len = first_address(server, &next);
+
+		if (add_address(c, server, len, e) < 0)
+			return -1;
+		server = next;
+	} while (*server);
 	return 0;
 }
 
@@ -83,25 +138,31 @@ int client_open(struct client **out, const char *server, struct err *e)
 	if (!c)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	c->epoll_fd = -1;
-	c->server = strdup(server);
-	if (!c->server)
-		rc = err_set(e, ERR_NOMEM, "out of memory");
-	else if (curl_global_init(CURL_GLOBAL_DEFAULT))
+	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		rc = err_set(e, ERR_INTERNAL, "libcurl cannot be set up");
-	else if (strncmp(server, "unix:", 5) == 0)
-		rc = open_unix(c, server + 5, e);
-	else if (strncmp(server, "https://", 8) == 0)
-		rc = err_set(e, ERR_UNSUPPORTED,
-			     "server address %s: https is not available yet in this version", server);
 	else
-		rc = err_set(e, ERR_USAGE,
-			     "server address \"%s\" is not of the form unix:PATH or https://HOST", server);
+		rc = add_addresses(c, server, e);
 	if (rc < 0) {
 		client_free(c);
 		return -1;
 	}
 	*out = c;
 	return 0;
+}
+
+size_t client_servers(const struct client *c)
+{
+	return c->addresses_len;
+}
+
+const char *client_server(const struct client *c)
+{
+	return c->addresses[c->at].text;
+}
+
+void client_next(struct client *c)
+{
+	c->at = (c->at + 1) % c->addresses_len;
 }
 
 static void lists_release(struct client *c)
@@ -136,8 +197,11 @@ void client_free(struct client *c)
 		header_free(c->headers);
 		c->headers = next;
 	}
-	free(c->socket_path);
-	free(c->server);
+	for (size_t i = 0; i < c->addresses_len; i++) {
+		free(c->addresses[i].socket_path);
+		free(c->addresses[i].text);
+	}
+	free(c->addresses);
 	free(c);
 }
 
@@ -336,13 +400,13 @@ static int on_send(void *ctx, char *a, char *b, int c, int d)
 	return CURL_PREREQFUNC_OK;
 }
 
-static void set_common(struct transfer *t, const struct client *c)
+static void set_common(struct transfer *t)
 {
 	CURL *h = t->easy;
 
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->socket_path);
+	curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, t->to->socket_path);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)CLIENT_CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
@@ -393,6 +457,7 @@ int transfer_begin(struct transfer *t, struct client *c, const struct client_req
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
 	t->client = c;
+	t->to = &c->addresses[c->at];
 	t->request = *q;
 	t->has_file = q->file != NULL;
 	if (q->file)
@@ -405,7 +470,7 @@ int transfer_begin(struct transfer *t, struct client *c, const struct client_req
 	r->status = 0;
 	buf_reset(&r->body);
 	buf_reset(&r->headers);
-	set_common(t, c);
+	set_common(t);
 	set_body(t, q);
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(t->easy, CURLOPT_URL, url.data);
@@ -418,7 +483,7 @@ int transfer_begin(struct transfer *t, struct client *c, const struct client_req
 /* No answer came, or only a part of one. */
 static int broken(const struct transfer *t, CURLcode rc, struct err *e)
 {
-	const char *server = t->client->server;
+	const char *server = t->to->text;
 	long sys = 0;
 
 	if (rc == CURLE_COULDNT_CONNECT) {
@@ -475,9 +540,17 @@ int transfer_end(struct transfer *t, CURLcode rc, struct err *e)
 
 int client_do(struct client *c, const struct client_request *q, struct client_reply *r, struct err *e)
 {
-	if (transfer_begin(&c->blocking, c, q, r, e) < 0)
-		return -1;
-	return transfer_end(&c->blocking, curl_easy_perform(c->blocking.easy), e);
+	for (size_t i = 1;; i++) {
+		CURLcode rc;
+
+		if (transfer_begin(&c->blocking, c, q, r, e) < 0)
+			return -1;
+		rc = curl_easy_perform(c->blocking.easy);
+		/* Nothing was sent: another one may be asked. */
+		if (rc != CURLE_COULDNT_CONNECT || i >= c->addresses_len)
+			return transfer_end(&c->blocking, rc, e);
+		client_next(c);
+	}
 }
 
 int client_call(struct client *c, const char *method, const char *path, const char *json,

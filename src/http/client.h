@@ -1,7 +1,8 @@
 /* HTTP client: calls to one server, thin over libcurl.
  *
  * A `struct client` knows one server ("unix:PATH", later "https://HOST[:PORT]") and keeps its connections open between
- * calls. Two ways to use it, which may be mixed:
+ * calls. It may know several, any of which will do ("unix:PATH,unix:PATH"): new calls go to one of them until
+ * client_next(). Two ways to use it, which may be mixed:
  *
  *   blocking     client_call(), client_do(): the command line.
  *   event-driven client_start(): the worker. Poll client_fd() for POLLIN with client_timeout_ms(), then client_dispatch(),
@@ -65,8 +66,16 @@ struct client_request {
 };
 enum { CLIENT_REPLY_LIMIT = 256 * 1024 * 1024, CLIENT_CONNECT_TIMEOUT_MS = 10000 };
 
-/* Connects to nothing yet. ERR_UNSUPPORTED: https:// in this version; ERR_USAGE: no such form of an address. */
+/* Connects to nothing yet. `server`: addresses with commas or blanks between them; one that is not followed by the
+ * beginning of another address belongs to the path. ERR_UNSUPPORTED: https:// in this version; ERR_USAGE: no such form
+ * of an address. */
 int client_open(struct client **out, const char *server, struct err *e);
+/* How many servers it knows, and the address of the one that new calls go to. */
+size_t client_servers(const struct client *c);
+const char *client_server(const struct client *c);
+/* New calls go to the next server; those under way go on where they are. A blocking call that could not connect does
+ * this by itself, until each server was tried once. */
+void client_next(struct client *c);
 /* Ends what is under way without calling back. NULL is fine. */
 void client_free(struct client *c);
 /* Sent with every call from now on; a second one of the same name replaces the first, a NULL value drops it. */

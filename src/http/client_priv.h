@@ -13,8 +13,15 @@ struct client_header {
 	struct client_header *next;
 };
 
+/* Where a server answers. */
+struct client_address {
+	char *text;	   /* as given */
+	char *socket_path; /* of unix: */
+};
+
 struct transfer {
 	struct client *client;
+	const struct client_address *to;
 	CURL *easy;
 	struct client_request request; /* its strings are only looked at while the transfer is set up */
 	struct client_file file;
@@ -27,8 +34,9 @@ struct transfer {
 };
 
 struct client {
-	char *server;	   /* as given */
-	char *socket_path; /* of unix: */
+	struct client_address *addresses;
+	size_t addresses_len;
+	size_t at; /* the one new calls go to */
 	struct client_header *headers;
 	/* Ready lists for libcurl: a body of JSON, or of bytes, or none. Made new when a header changes; those still
 	 * in use by a transfer are kept in `retired`. */

@@ -36,7 +36,10 @@ struct worker {
 	int failures;
 	int64_t beat_ms; /* last sign of life */
 	bool is_online;
-	int running; /* jobs it holds */
+	int64_t server; /* where it is registered or came to last; 0 where there is one server only */
+	const char *server_name;
+	bool is_server_alive; /* that one was heard of lately */
+	int running;	      /* jobs it holds */
 };
 
 enum lane_misfit { LANE_FITS, LANE_STATE, LANE_OFFLINE, LANE_ISOLATION, LANE_ARCH, LANE_TAGS };

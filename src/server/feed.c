@@ -159,7 +159,14 @@ void feed_register(struct ask *a)
 	pthread_mutex_lock(&s->lock);
 	r->is_own = s->own_pid && a->req->peer.is_local && a->req->peer.pid == s->own_pid;
 	r->is_released = r->is_own && s->is_own_fresh;
+	bool is_taken = s->own_pid && !r->is_own && strcmp(r->w.name, server_name(s)) == 0;
 	pthread_mutex_unlock(&s->lock);
+	if (is_taken) {
+		err_set(&e, ERR_CONFLICT, "%s is the name of the server's own worker: take another (--name)",
+			r->w.name);
+		ask_fail(a, &e);
+		return;
+	}
 	a->data = r;
 	ask_write(a, register_run, register_answer);
 }

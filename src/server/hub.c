@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/servers.h"
 
 void hub_init(struct server *s)
 {
@@ -245,6 +246,8 @@ void hub_wake_worker(struct server *s, const char *worker)
 int64_t hub_heard_ms(struct server *s, const struct worker *w)
 {
 	int64_t age_ms = -1;
+	if (w->server != store_server_id(s->store))
+		return w->beat_ms;
 	pthread_mutex_lock(&s->lock);
 	const struct session *n = map_find(&s->sessions, w->name);
 	if (n)
@@ -256,6 +259,9 @@ int64_t hub_heard_ms(struct server *s, const struct worker *w)
 
 bool hub_is_online(struct server *s, const struct worker *w)
 {
+	/* Another server says by itself when its workers fall silent. */
+	if (w->server != store_server_id(s->store))
+		return w->is_online && w->is_server_alive;
 	return w->is_online && store_now_ms(s->store) - hub_heard_ms(s, w) < s->lease_ms;
 }
 

@@ -8,6 +8,7 @@
 #include "store/blobs.h"
 #include "store/jobs.h"
 #include "store/records.h"
+#include "store/servers.h"
 
 /* --- what a call brings --- */
 
@@ -180,7 +181,7 @@ static int take(struct lease_call *c, struct tx *tx, struct err *e)
 	return 0;
 }
 
-/* A session from before this server's start. It is made known within the task, so that a cancel which is committed
+/* A session from before this server's start, or of a worker that was with another one. It is made known within the task, so that a cancel which is committed
  * together with it finds what it holds. */
 static int adopt(struct lease_call *c, struct tx *tx, struct err *e)
 {
@@ -191,6 +192,7 @@ static int adopt(struct lease_call *c, struct tx *tx, struct err *e)
 	if (workers_beat(tx, c->worker.id, e) || jobs_held(tx, c->worker.id, &c->arena, &held, &n, e))
 		return -1;
 	c->worker.is_online = true;
+	c->worker.server = store_server_id(s->store);
 	c->is_adopted = true;
 	pthread_mutex_lock(&s->lock);
 	struct session *known = hub_session_find(s, c->ask->worker, c->ask->session);
@@ -213,8 +215,12 @@ static int lease_run(struct tx *tx, struct store_task *t, struct err *e)
 	c->granted_len = 0;
 	if (workers_find_session(tx, c->ask->worker, c->ask->session, &c->arena, &c->worker, e))
 		return -1;
+	bool is_elsewhere = c->worker.server != store_server_id(s->store);
 	pthread_mutex_lock(&s->lock);
-	bool is_known = hub_session_find(s, c->ask->worker, c->ask->session);
+	/* It was here and has gone to another server, which gives it work now: this call has nobody to answer to. */
+	c->is_superseded = c->is_superseded || (is_elsewhere && c->is_recorded);
+	bool is_known = hub_session_find(s, c->ask->worker, c->ask->session) &&
+			(!is_elsewhere || c->is_recorded);
 	bool may_take = c->free > 0 && !s->is_draining && !c->is_superseded;
 	pthread_mutex_unlock(&s->lock);
 	/* A transaction that is run again writes again what was undone. */

@@ -269,6 +269,11 @@ void render_worker(struct server *s, const struct worker *k, struct json_writer 
 	jw_kint(w, "failures", k->failures);
 	jw_ktime(w, "beat", hub_heard_ms(s, k));
 	jw_kstr(w, "version", k->version);
+	jw_key(w, "server");
+	if (*k->server_name)
+		jw_str(w, k->server_name);
+	else
+		jw_null(w);
 	jw_end_object(w);
 }
 

@@ -72,6 +72,7 @@ static int status_run(struct ask *a, struct tx *tx, struct err *e)
 	struct json_writer w = ask_writer(a);
 	jw_begin_object(&w);
 	jw_kstr(&w, "version", SLIPWAY_VERSION);
+	jw_kstr(&w, "name", server_name(s));
 	jw_kstr(&w, "database", store_database(s->store));
 	jw_kstr(&w, "data", s->data_dir);
 	jw_ktime(&w, "time", store_now_ms(s->store));

@@ -8,6 +8,7 @@
 #include "store/blobs.h"
 #include "store/jobs.h"
 #include "store/records.h"
+#include "store/servers.h"
 
 enum { CONNECTIONS_MAX = 20000 };
 
@@ -88,7 +89,13 @@ static int extend_leases(struct tx *tx, struct store_task *t, struct err *e)
 static int start_parts(struct server *s, const struct server_options *o, struct err *e)
 {
 	struct store_options so = {
-		.data_dir = o->data_dir, .db_url = o->db_url, .is_create = true, .watch = hub_watch, .ctx = s
+		.data_dir = o->data_dir,
+		.files_dir = o->files_dir,
+		.db_url = o->db_url,
+		.is_create = true,
+		.is_serving = true,
+		.watch = hub_watch,
+		.ctx = s,
 	};
 	struct start_task k = { .task = { .run = extend_leases }, .lease_ms = s->lease_ms };
 	if (store_open(&s->store, &so, e))
@@ -153,6 +160,11 @@ int server_listen(struct server *s, int listen_fd, struct err *e)
 		.ctx = s,
 	};
 	return http_server_start(&s->http, &o, e);
+}
+
+const char *server_name(const struct server *s)
+{
+	return store_server_name(s->store);
 }
 
 void server_set_own_worker(struct server *s, pid_t pid)

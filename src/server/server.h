@@ -17,7 +17,9 @@ struct err;
 struct server;
 
 struct server_options {
-	const char *data_dir, *db_url;
+	const char *data_dir;  /* this server's alone */
+	const char *files_dir; /* blobs and logs, shared by all servers on one database; NULL = data_dir */
+	const char *db_url;
 	const char *types_dir; /* folder of build types; NULL = none */
 	int64_t lease_ms;      /* 0 = 20 s; a worker renews four times as often */
 	int http_threads;      /* 0 = 2 */
@@ -27,6 +29,8 @@ struct server_options {
 int server_open(struct server **out, const struct server_options *o, struct err *e);
 /* Takes the listening descriptor. */
 int server_listen(struct server *s, int listen_fd, struct err *e);
+/* Unlike any other server's on the same database; the own worker has it as well. The machine's, if it can be. */
+const char *server_name(const struct server *s);
 /* The process that is this server's own worker, 0 = none now. What it held before is lost with it; but what a worker
  * of an earlier server held is released: the server's end, not the job, was the cause. */
 void server_set_own_worker(struct server *s, pid_t pid);

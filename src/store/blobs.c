@@ -55,7 +55,7 @@ int blobs_open(struct store *s, struct err *e)
 {
 	struct blobs *b = &s->blobs;
 	pthread_mutex_init(&b->lock, NULL);
-	if (asprintf(&b->dir, "%s/blobs", s->data_dir) < 0) {
+	if (asprintf(&b->dir, "%s/blobs", s->files_dir) < 0) {
 		b->dir = NULL;
 		return err_set(e, ERR_NOMEM, "open blobs");
 	}

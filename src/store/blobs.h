@@ -1,4 +1,4 @@
-/* Blobs: files named by the sha256 of their content, in data_dir/blobs/. Written to a temporary name,
+/* Blobs: files named by the sha256 of their content, in files_dir/blobs/. Written to a temporary name,
  * verified, fsynced, renamed, and only then may a row name them. Any thread; no transaction. */
 #ifndef SLIPWAY_STORE_BLOBS_H
 #define SLIPWAY_STORE_BLOBS_H
@@ -24,7 +24,7 @@ int blob_put(struct store *s, const void *bytes, size_t n, char sha256[65], stru
 bool blob_exists(struct store *s, const char *sha256, int64_t *size_bytes);
 /* A descriptor to read from, or -1. */
 int blob_open(struct store *s, const char *sha256, int64_t *size_bytes, struct err *e);
-/* data_dir/blobs: what a worker on this machine may read directly. */
+/* files_dir/blobs: what a worker on this machine may read directly. */
 const char *blob_dir(const struct store *s);
 /* Remove blobs that no row names and that are older than `grace_ms`; in a write task. */
 int blobs_gc(struct tx *tx, int64_t grace_ms, int *removed, int64_t *bytes, struct err *e);

@@ -185,7 +185,7 @@ int logs_open(struct store *s, struct err *e)
 		pthread_mutex_init(&l->stripes[i], NULL);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->wake, NULL);
-	if (asprintf(&l->dir, "%s/logs", s->data_dir) < 0) {
+	if (asprintf(&l->dir, "%s/logs", s->files_dir) < 0) {
 		l->dir = NULL;
 		return err_set(e, ERR_NOMEM, "open logs");
 	}

@@ -1,5 +1,5 @@
 /* Logs: one a attempt. A short one ends up in the database (attempts_log_inline); a long one is a file in
- * data_dir/logs/, written by appends at an offset while it runs, and compressed (".zst") in the background
+ * files_dir/logs/, written by appends at an offset while it runs, and compressed (".zst") in the background
  * after. Any thread; no transaction. */
 #ifndef SLIPWAY_STORE_LOGS_H
 #define SLIPWAY_STORE_LOGS_H

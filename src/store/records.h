@@ -42,6 +42,7 @@ int workers_register(struct tx *tx, const struct worker *w, int64_t *id, struct 
 /* ERR_STALE if the session is not the worker's newest. */
 int workers_find_session(struct tx *tx, const char *name, const char *session, struct arena *a,
 			 struct worker *out, struct err *e);
+/* It lives, and has come to this server. */
 int workers_beat(struct tx *tx, int64_t id, struct err *e);
 int workers_set_online(struct tx *tx, int64_t id, bool is_online, struct err *e);
 int workers_set_state(struct tx *tx, const char *name, enum worker_state s, const char *actor, struct err *e);

@@ -37,9 +37,17 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 #define ATTEMPT_COLUMNS                                                                                  \
 	"job,n,worker,started,finished,outcome,reason,step,detail,exit_code,signal,wall_ms,cpu_user_us," \
 	"cpu_sys_us,memory_peak,log_bytes,is_log_truncated"
-#define WORKER_COLUMNS                                                                                         \
-	"id,name,machine,boot_id,session,version,arch,isolations,tags,slots,state,failures,beat_at,is_online," \
+#define WORKER_COLUMNS                                                                                                \
+	"id,name,machine,boot_id,session,version,arch,isolations,tags,slots,state,failures,beat_at,is_online,server," \
 	"(SELECT count(*) FROM job WHERE job.worker = worker.id AND job.state IN (4, 5))"
+/* Milliseconds of the database's clock. */
+#define PG_NOW "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+#define PG_IS_ALIVE "beat_at > " PG_NOW " - 15000"
+#define WORKERS(rest)                                                                                 \
+	"SELECT " WORKER_COLUMNS ",1,'' FROM worker " rest,                                           \
+		"SELECT " WORKER_COLUMNS ",(SELECT count(*) FROM server s WHERE s.id = worker.server" \
+		" AND s." PG_IS_ALIVE                                                                 \
+		"),(SELECT name FROM server s WHERE s.id = worker.server) FROM worker " rest
 #define CHECK_ROW(name, before, after, sql) [STMT_CHECK_##name] = { "check_" #name, sql },
 /* A list by an index: SQLite is told which, PostgreSQL sees it by the condition. */
 #define LIST(index, where)                                                               \
@@ -68,7 +76,7 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 #define WORKER_AGAIN                                                                                   \
 	" ON CONFLICT (name) DO UPDATE SET machine = $2, boot_id = $3, session_n = worker.session_n +" \
 	" CASE WHEN worker.session <> $4 THEN 1 ELSE 0 END, session = $4, version = $5, arch = $6,"    \
-	" isolations = $7, tags = $8, slots = $9, beat_at = $10, is_online = 1"
+	" isolations = $7, tags = $8, slots = $9, beat_at = $10, is_online = 1, server = $11"
 #define POSITION_AHEAD(name)                                                                              \
 	"SELECT count(*) FROM (SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3 AND lane = $1"            \
 	" AND priority > $2 LIMIT $4)" name " UNION ALL SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3" \
@@ -283,22 +291,24 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_WORKER_NAME] = { "worker_name", "SELECT name FROM worker WHERE id = $1" },
 	[STMT_WORKER_ADD] = { "worker_add",
 			      "INSERT INTO worker (name, machine, boot_id, session, session_n, version, arch,"
-			      " isolations, tags, slots, state, failures, beat_at, is_online)"
-			      " VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, 1, 0, $10, 1)" WORKER_AGAIN
+			      " isolations, tags, slots, state, failures, beat_at, is_online, server)"
+			      " VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, 1, 0, $10, 1, $11)" WORKER_AGAIN
 			      " RETURNING id" },
 	[STMT_WORKER_UPDATE] = { "worker_update",
 				 "UPDATE worker SET machine = $2, boot_id = $3, session_n = session_n +"
 				 " CASE WHEN session <> $4 THEN 1 ELSE 0 END, session = $4, version = $5, arch = $6, isolations = $7, tags = $8,"
-				 " slots = $9, beat_at = $10, is_online = 1 WHERE id = $1" },
-	[STMT_WORKER_BY_NAME] = { "worker_by_name", "SELECT " WORKER_COLUMNS " FROM worker WHERE name = $1" },
+				 " slots = $9, beat_at = $10, is_online = 1, server = $11 WHERE id = $1" },
+	[STMT_WORKER_BY_NAME] = { "worker_by_name", WORKERS("WHERE worker.name = $1") },
 	[STMT_WORKER_SESSION] = { "worker_session", "SELECT session_n FROM worker WHERE id = $1" },
-	[STMT_WORKER_BEAT] = { "worker_beat", "UPDATE worker SET beat_at = $2, is_online = 1 WHERE id = $1" },
+	[STMT_WORKER_BEAT] = { "worker_beat",
+			       "UPDATE worker SET beat_at = $2, is_online = 1, server = $3 WHERE id = $1" },
 	[STMT_WORKER_SET_ONLINE] = { "worker_set_online", "UPDATE worker SET is_online = $2 WHERE id = $1" },
 	[STMT_WORKER_ALL_OFFLINE] = { "worker_all_offline",
-				      "UPDATE worker SET is_online = 0 WHERE is_online = 1",
-				      /* Others may be with other servers. */
-				      "UPDATE worker SET is_online = 0 WHERE is_online = 1 AND beat_at <"
-				      " (extract(epoch FROM clock_timestamp()) * 1000)::bigint - 120000" },
+				      "UPDATE worker SET is_online = 0 WHERE is_online = 1 AND server = $1",
+				      /* Others are with other servers. */
+				      "UPDATE worker SET is_online = 0 WHERE is_online = 1 AND (server = $1 OR NOT"
+				      " EXISTS (SELECT 1 FROM server s WHERE s.id = worker.server AND s." PG_IS_ALIVE
+				      "))" },
 	[STMT_WORKER_SET_STATE] = { "worker_set_state",
 				    "UPDATE worker SET state = $2, failures = CASE WHEN CAST($2 AS BIGINT) = 1 THEN 0 ELSE failures END"
 				    " WHERE name = $1" },
@@ -306,7 +316,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_WORKER_WORKED] = { "worker_worked",
 				 "UPDATE worker SET failures = 0 WHERE id = $1 AND failures > 0" },
 	[STMT_WORKER_COUNT] = { "worker_count", "SELECT count(*) FROM worker" },
-	[STMT_WORKER_LIST] = { "worker_list", "SELECT " WORKER_COLUMNS " FROM worker ORDER BY name" },
+	[STMT_WORKER_LIST] = { "worker_list", WORKERS("ORDER BY worker.name") },
 
 	[STMT_TARGET_ADD] = { "target_add",
 			      "INSERT INTO target (name, suite, arch, image, image_bytes, state, updated, job)"
@@ -358,4 +368,22 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_WRITER_MARKED] = { "writer_marked", "SELECT 0",
 				 "SELECT n FROM writer WHERE id = $1 FOR NO KEY UPDATE" },
 	[STMT_WRITER_FORGET] = { "writer_forget", "SELECT 0", "DELETE FROM writer WHERE at < $1" },
+	[STMT_SERVER_LOCK] = { "server_lock", "SELECT 0",
+			       "SELECT CAST(pg_advisory_xact_lock(1397508432, 2) AS text)" },
+	[STMT_SERVER_NAMED] = { "server_named", "SELECT 0",
+				"SELECT count(*) FROM server WHERE name = $1 AND folder <> $2" },
+	[STMT_SERVER_ADD] = { "server_add", "SELECT 0",
+			      "INSERT INTO server (folder, name, version, started, beat_at) VALUES ($1, $2, $3, " PG_NOW
+			      ", " PG_NOW
+			      ") ON CONFLICT (folder) DO UPDATE SET version = $3, started = " PG_NOW
+			      ", beat_at = " PG_NOW " RETURNING id, name" },
+	[STMT_SERVER_END] = { "server_end", "SELECT 0", "UPDATE server SET beat_at = 0 WHERE id = $1" },
+	[STMT_SERVER_FORGET] = { "server_forget", "SELECT 0",
+				 "DELETE FROM server WHERE started < $1 AND beat_at < $1" },
+	[STMT_SERVER_COUNT] = { "server_count", "SELECT 0", "SELECT count(*) FROM server" },
+	[STMT_SERVER_LIST] = { "server_list", "SELECT 0",
+			       "SELECT id, name, version, started, beat_at, " PG_IS_ALIVE
+			       " FROM server ORDER BY name" },
+	[STMT_META_GET] = { "meta_get", "SELECT 0", "SELECT value FROM meta WHERE name = $1" },
+	[STMT_META_ADD] = { "meta_add", "SELECT 0", "INSERT INTO meta (name, value) VALUES ($1, $2)" },
 };

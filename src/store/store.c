@@ -20,9 +20,10 @@ static bool is_server(const char *url)
 	return url && (strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0);
 }
 
-/* The folder is locked only if the data is in it: several servers on one database may share what else it holds. */
 static int open_database(struct store *s, const struct store_options *o, struct err *e)
 {
+	if (is_server(o->db_url) && o->is_serving && store_lock(s->data_dir, &s->lock_fd, e) < 0)
+		return -1;
 	if (is_server(o->db_url))
 		return dbserver_open(o->db_url, o->is_create, &s->writer, &s->reader, e);
 	if (o->db_url)
@@ -30,25 +31,35 @@ static int open_database(struct store *s, const struct store_options *o, struct 
 			       "database %s: neither SQLite in the data folder nor"
 			       " postgresql://…",
 			       o->db_url);
+	if (o->files_dir && strcmp(o->files_dir, o->data_dir) != 0)
+		return err_set(
+			e, ERR_UNSUPPORTED,
+			"a folder of files beside the data folder is for servers that share a PostgreSQL"
+			" database");
 	return store_lock(s->data_dir, &s->lock_fd, e) < 0 ||
 			       dbfile_open(s->data_dir, o->is_create, &s->writer.db, &s->reader.db, e) < 0
 		       ? -1
 		       : 0;
 }
 
+/* Nobody is connected to a server that has just begun, nor to one that has gone. */
+static int set_offline(struct store *s, struct err *e)
+{
+	return db_begin(s->writer.db, e) < 0 || tx_exec(&s->writer, STMT_WORKER_ALL_OFFLINE,
+							DB_ARGS(db_int(s->server.id)), NULL, e) < 0
+		       ? -1
+		       : db_commit(s->writer.db, e);
+}
+
 static int open_parts(struct store *s, const struct store_options *o, struct err *e)
 {
-	if (o->is_create && fd_mkdirs(s->data_dir, 0750, e) < 0)
-		return -1;
 	struct stat st;
-	if (stat(s->data_dir, &st) < 0)
-		return err_sys(e, "data folder %s", s->data_dir);
-	if (open_database(s, o, e) < 0 || blobs_open(s, e) < 0 || logs_open(s, e) < 0)
+	if (o->is_create && (fd_mkdirs(s->data_dir, 0750, e) < 0 || fd_mkdirs(s->files_dir, 0750, e) < 0))
 		return -1;
-	/* Nobody is connected to a server that has just begun. */
-	if (db_begin(s->writer.db, e) < 0 ||
-	    tx_exec(&s->writer, STMT_WORKER_ALL_OFFLINE, DB_NO_ARGS, NULL, e) < 0 ||
-	    db_commit(s->writer.db, e) < 0)
+	if (stat(s->data_dir, &st) < 0 || stat(s->files_dir, &st) < 0)
+		return err_sys(e, "data folder %s", s->data_dir);
+	if (open_database(s, o, e) < 0 || servers_open(s, e) < 0 || blobs_open(s, e) < 0 ||
+	    logs_open(s, e) < 0 || (o->is_serving && set_offline(s, e) < 0))
 		return -1;
 	if (queue_start(&s->writes, s, store_run_writes, WRITES_AT_ONCE, e) < 0)
 		return -1;
@@ -67,8 +78,10 @@ int store_open(struct store **out, const struct store_options *o, struct err *e)
 	s->clock_offset_ms = clock_wall_ms() - clock_boot_ms();
 	s->writer.store = s->reader.store = s;
 	s->writer.is_writer = true;
+	s->is_serving = o->is_serving;
 	s->data_dir = strdup(o->data_dir);
-	int rc = s->data_dir ? open_parts(s, o, e) : err_set(e, ERR_NOMEM, "open store");
+	s->files_dir = strdup(o->files_dir ? o->files_dir : o->data_dir);
+	int rc = s->data_dir && s->files_dir ? open_parts(s, o, e) : err_set(e, ERR_NOMEM, "open store");
 	if (rc < 0) {
 		store_close(s);
 		return -1;
@@ -85,6 +98,7 @@ void store_close(struct store *s)
 	queue_stop(&s->writes);
 	logs_close(s);
 	blobs_close(s);
+	servers_close(s);
 	/* The reader first: the last to close checkpoints, and only the writer may. */
 	struct db *reader = s->reader.db, *writer = s->writer.db;
 	tx_release(&s->reader);
@@ -94,6 +108,7 @@ void store_close(struct store *s)
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	free(s->data_dir);
+	free(s->files_dir);
 	free(s);
 }
 

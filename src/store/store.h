@@ -11,7 +11,7 @@
  * until done().
  *
  * On PostgreSQL there is one connection that writes and one that reads, and other servers may use the database
- * at the same time. A transaction that collides with another's, or whose connection breaks, is run again from
+ * and the folder of files at the same time. A transaction that collides with another's, or whose connection breaks, is run again from
  * its beginning: run() may be called more than once and starts from scratch each time. An error of a database
  * statement must therefore reach run()'s end; who treats errors as outcomes asks tx_is_undone() first.
  *
@@ -52,14 +52,16 @@ struct store_change {
 typedef void store_watch_fn(void *ctx, const struct store_change *changes, size_t n);
 
 struct store_options {
-	const char *data_dir; /* holds slipway.db, blobs/, logs/, lock */
-	const char *db_url;   /* NULL = sqlite in data_dir; else postgresql://… */
-	bool is_create;	      /* make what is absent; else it must be there */
+	const char *data_dir;  /* holds slipway.db and lock */
+	const char *files_dir; /* holds blobs/ and logs/; NULL = data_dir; another one with PostgreSQL only */
+	const char *db_url;    /* NULL = sqlite in data_dir; else postgresql://… */
+	bool is_create;	       /* make what is absent; else it must be there */
+	bool is_serving;       /* this is a server: it is known to the others (store/servers.h) */
 	store_watch_fn *watch;
 	void *ctx;
 };
 
-/* Opens, locks, checks and migrates. ERR_BUSY: another process has it; ERR_CORRUPT: damaged, or not ours;
+/* Opens, locks, checks and migrates. The data folder is locked for SQLite and for who serves. ERR_BUSY: another process has it; ERR_CORRUPT: damaged, or not ours;
  * ERR_UNSUPPORTED: made by a newer version. In those cases nothing was changed. */
 int store_open(struct store **out, const struct store_options *o, struct err *e);
 /* Ends the tasks that are queued, checkpoints, unlocks. NULL is fine. */

@@ -46,8 +46,13 @@ struct blobs {
 };
 
 struct store {
-	char *data_dir;
+	char *data_dir, *files_dir;
 	int lock_fd;
+	bool is_serving;
+	struct {
+		int64_t id;	/* 0: none */
+		char name[128]; /* also where there is no row */
+	} server;
 	struct tx writer, reader;
 	struct queue writes, reads;
 	store_watch_fn *watch;
@@ -87,6 +92,10 @@ int remote_begin_reading(struct tx *tx, struct err *e);
 int remote_commit(struct tx *tx, struct err *e);
 /* The transaction is lost by bad luck and may be run again. */
 bool remote_must_repeat(struct tx *tx);
+
+/* servers.c; before anything is done with the folder of files. */
+int servers_open(struct store *s, struct err *e);
+void servers_close(struct store *s);
 
 int blobs_open(struct store *s, struct err *e);
 void blobs_close(struct store *s);

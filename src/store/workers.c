@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "store/ids_priv.h"
 #include "store/records.h"
+#include "store/store_priv.h"
 
 int lanes_list(struct tx *tx, struct arena *a, struct lane **out, size_t *n, struct err *e)
 {
@@ -42,13 +43,13 @@ int workers_register(struct tx *tx, const struct worker *w, int64_t *id, struct 
 		return tx_exec(tx, STMT_WORKER_UPDATE,
 			       DB_ARGS(db_int(*id), text(w->machine), text(w->boot_id), text(w->session),
 				       text(w->version), text(w->arch), db_int(w->isolations), text(w->tags),
-				       db_int(w->slots), db_int(tx->now_ms)),
+				       db_int(w->slots), db_int(tx->now_ms), db_int(tx->store->server.id)),
 			       NULL, e);
 	CLEAN_ROWS struct db_rows rows;
 	if (tx_query(tx, STMT_WORKER_ADD,
 		     DB_ARGS(text(w->name), text(w->machine), text(w->boot_id), text(w->session),
 			     text(w->version), text(w->arch), db_int(w->isolations), text(w->tags),
-			     db_int(w->slots), db_int(tx->now_ms)),
+			     db_int(w->slots), db_int(tx->now_ms), db_int(tx->store->server.id)),
 		     &rows, e) < 0 ||
 	    db_next(&rows, e) <= 0)
 		return -1;
@@ -73,9 +74,13 @@ static int read_worker(struct db_rows *rows, struct arena *a, struct worker *w, 
 		.failures = (int)db_col_int(rows, 11),
 		.beat_ms = db_col_int(rows, 12),
 		.is_online = db_col_int(rows, 13) != 0,
-		.running = (int)db_col_int(rows, 14),
+		.server = db_col_int(rows, 14),
+		.running = (int)db_col_int(rows, 15),
+		.is_server_alive = db_col_int(rows, 16) != 0,
+		.server_name = db_col_str(rows, 17, a),
 	};
-	return w->name && w->machine && w->boot_id && w->session && w->version && w->arch && w->tags
+	return w->name && w->machine && w->boot_id && w->session && w->version && w->arch && w->tags &&
+			       w->server_name
 		       ? 0
 		       : err_set(e, ERR_NOMEM, "worker");
 }
@@ -98,7 +103,8 @@ int workers_find_session(struct tx *tx, const char *name, const char *session, s
 
 int workers_beat(struct tx *tx, int64_t id, struct err *e)
 {
-	return tx_exec(tx, STMT_WORKER_BEAT, DB_ARGS(db_int(id), db_int(tx->now_ms)), NULL, e);
+	return tx_exec(tx, STMT_WORKER_BEAT,
+		       DB_ARGS(db_int(id), db_int(tx->now_ms), db_int(tx->store->server.id)), NULL, e);
 }
 
 int workers_set_online(struct tx *tx, int64_t id, bool is_online, struct err *e)

@@ -31,7 +31,7 @@ static void on_beat(void *ctx, struct client_reply *r, const struct err *e)
 		return;
 	}
 	if (e) {
-		worker_lost_contact(w, e);
+		worker_lost_contact(w, sent_ms, e);
 		w->beat_due_ms = clock_boot_ms() + w->beat_ms / 4;
 		return;
 	}
@@ -66,7 +66,7 @@ static void write_beat(const struct worker_loop *w, struct buf *out)
 
 void beat_turn(struct worker_loop *w)
 {
-	int64_t now = clock_boot_ms();
+	int64_t now = clock_boot_ms(), timeout_ms;
 	struct buf json = BUF_INIT;
 
 	if (!w->is_registered || w->is_beating || !held_count(w))
@@ -82,7 +82,9 @@ void beat_turn(struct worker_loop *w)
 	w->beat_sent_ms = now;
 	w->beat_due_ms = now + w->beat_ms;
 	write_beat(w, &json);
-	if (worker_post(w, "/feed/beat", &json, w->lease_ms, on_beat, w, NULL) == 0)
+	/* A server that hangs must not use up the time in which another one could be asked. */
+	timeout_ms = client_servers(w->client) > 1 ? w->beat_ms : w->lease_ms;
+	if (worker_post(w, "/feed/beat", &json, timeout_ms, on_beat, w, NULL) == 0)
 		w->is_beating = true;
 	buf_release(&json);
 }

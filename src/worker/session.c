@@ -233,11 +233,11 @@ static void on_registered(void *ctx, struct client_reply *r, const struct err *e
 	if (e->code != ERR_UNREACHABLE && !err_info_get(e->code)->is_retryable && r->status &&
 	    r->status < 500) {
 		own = *e;
-		err_wrap(&own, "register at %s", w->options->server);
+		err_wrap(&own, "register at %s", client_server(w->client));
 		worker_fail(w, &own);
 		return;
 	}
-	worker_lost_contact(w, e);
+	worker_lost_contact(w, w->register_sent_ms, e);
 	w->register_ms = clock_boot_ms() + worker_backoff_ms(++w->failures);
 }
 
@@ -266,6 +266,7 @@ void session_turn(struct worker_loop *w)
 		return;
 	}
 	write_register(w, &json);
+	w->register_sent_ms = clock_boot_ms();
 	if (worker_post(w, "/feed/register", &json, REGISTER_TIMEOUT_MS, on_registered, w, NULL) == 0)
 		w->is_registering = true;
 	else

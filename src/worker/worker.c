@@ -45,11 +45,19 @@ int64_t worker_backoff_ms(unsigned failures)
 	return ms / 2 + (int64_t)random_below((uint64_t)ms);
 }
 
-void worker_lost_contact(struct worker_loop *w, const struct err *e)
+void worker_lost_contact(struct worker_loop *w, int64_t sent_ms, const struct err *e)
 {
 	if (!w->is_contact_lost)
 		log_err(e, "no contact, trying again");
 	w->is_contact_lost = true;
+	if (client_servers(w->client) < 2 || sent_ms < w->next_ms)
+		return;
+	/* What waits at one that hangs is not to be waited for, and its fate is not known. */
+	lease_cancel_all(w);
+	w->is_uncertain = true;
+	client_next(w->client);
+	w->next_ms = clock_boot_ms();
+	log_line(LOG_LEVEL_INFO, "turning to %s", client_server(w->client));
 }
 
 void worker_has_contact(struct worker_loop *w)

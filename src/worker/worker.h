@@ -18,7 +18,8 @@ struct err;
 enum { WORKER_SLOTS_MAX = 1024 };
 
 struct worker_options {
-	const char *server; /* as in http/client.h */
+	const char *
+		server; /* as in http/client.h; of several any will do, and one that is gone is left for the next */
 	const char *name;
 	const char *work_dir; /* made if absent; one worker's alone */
 	const char *const *tags;

@@ -119,7 +119,8 @@ struct worker_loop {
 	char boot_id[40];
 	bool is_registered, is_registering;
 	int64_t register_ms; /* not before this */
-	bool is_local;	     /* blob_dir and log_dir are the server's own */
+	int64_t register_sent_ms;
+	bool is_local; /* blob_dir and log_dir are the server's own */
 	char *blob_dir, *log_dir;
 	int64_t lease_ms, beat_ms;
 	int64_t keep_until_ms; /* how long what was renewed is good, less a margin; 0 = nothing renewed yet */
@@ -128,6 +129,7 @@ struct worker_loop {
 	/* When the server does not answer. */
 	unsigned failures;
 	bool is_contact_lost; /* said so already */
+	int64_t next_ms;      /* when another server was turned to */
 
 	struct held_list held[HELD_STAGES];
 
@@ -158,8 +160,9 @@ struct worker_loop {
 void worker_wake_at(struct worker_loop *w, int64_t boot_ms);
 /* A wait after the n-th failure in a row, with jitter, in ms. */
 int64_t worker_backoff_ms(unsigned failures);
-/* The server did not answer, or did: said once each. */
-void worker_lost_contact(struct worker_loop *w, const struct err *e);
+/* The server did not answer the call sent at `sent_ms`, or did: said once each. Of several servers the next one is
+ * turned to, unless that was done since the call was sent. */
+void worker_lost_contact(struct worker_loop *w, int64_t sent_ms, const struct err *e);
 void worker_has_contact(struct worker_loop *w);
 /* The loop ends with this error. */
 void worker_fail(struct worker_loop *w, const struct err *e);

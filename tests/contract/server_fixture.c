@@ -38,6 +38,7 @@ void sfx_start(struct sfx *fx)
 {
 	struct err e = ERR_INIT;
 	const struct server_options o = { .data_dir = fx->dir,
+					  .files_dir = *fx->files_dir ? fx->files_dir : NULL,
 					  .db_url = fx->db_url,
 					  .lease_ms = fx->lease_ms };
 	if (server_open(&fx->server, &o, &e))

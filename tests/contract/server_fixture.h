@@ -12,8 +12,8 @@
 struct server;
 
 struct sfx {
-	char dir[64], socket[96];
-	char *db_url; /* NULL: SQLite */
+	char dir[64], files_dir[64], socket[96]; /* files_dir "": dir */
+	char *db_url;				 /* NULL: SQLite */
 	int64_t lease_ms;
 	struct server *server;
 };

@@ -37,8 +37,10 @@ void fx_open(struct fx *fx)
 	struct err e = ERR_INIT;
 	if (store_open(&fx->store,
 		       &(struct store_options){ .data_dir = fx->dir,
+						.files_dir = *fx->files_dir ? fx->files_dir : NULL,
 						.db_url = fx->db_url,
 						.is_create = true,
+						.is_serving = true,
 						.watch = watch,
 						.ctx = fx },
 		       &e) < 0)

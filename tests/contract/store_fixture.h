@@ -10,8 +10,8 @@
 #include "store/store.h"
 
 struct fx {
-	char dir[64];
-	char *db_url; /* NULL: SQLite */
+	char dir[64], files_dir[64]; /* files_dir "": dir */
+	char *db_url;		     /* NULL: SQLite */
 	struct store *store;
 	struct arena arena;
 	struct err err;

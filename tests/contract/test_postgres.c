@@ -164,6 +164,7 @@ static void open_second(struct fx *fx, const struct fx *first)
 	*fx = (struct fx){ .arena = ARENA_INIT, .db_url = strdup(first->db_url) };
 	snprintf(fx->dir, sizeof fx->dir, "/tmp/slipway-store-XXXXXX");
 	assert_non_null(mkdtemp(fx->dir));
+	snprintf(fx->files_dir, sizeof fx->files_dir, "%s", first->dir);
 	fx_open(fx);
 	fx_worker(fx, "w2", "s2");
 }

@@ -250,6 +250,48 @@ static void test_addresses(void **state)
 	assert_null(c);
 }
 
+static void test_several_addresses(void **state)
+{
+	struct err e = ERR_INIT;
+	struct client *c;
+
+	assert_int_equal(client_open(&c, "unix:/a b,c, unix:/d\tunix:/e,", &e), 0);
+	assert_int_equal(client_servers(c), 3);
+	assert_string_equal(client_server(c), "unix:/a b,c");
+	client_next(c);
+	assert_string_equal(client_server(c), "unix:/d");
+	client_next(c);
+	assert_string_equal(client_server(c), "unix:/e");
+	client_next(c);
+	assert_string_equal(client_server(c), "unix:/a b,c");
+	client_free(c);
+	assert_int_equal(client_open(&c, "unix:/a,unix:", &e), -1);
+}
+
+/* The first that answers is asked, and from then on. */
+static void test_the_next_is_asked(void **state)
+{
+	struct script s = { .status = 200, .body = "{}", .times = 2 };
+	struct err e = ERR_INIT;
+	struct client_reply r = CLIENT_REPLY_INIT;
+	struct client *c;
+	pthread_t thread = begin(&s);
+	char list[300];
+
+	snprintf(list, sizeof(list), "unix:/nowhere/1,%s,unix:/nowhere/2", address);
+	assert_int_equal(client_open(&c, list, &e), 0);
+	assert_int_equal(client_call(c, "POST", "/x", "{}", &r, &e), 0);
+	assert_string_equal(client_server(c), address);
+	assert_int_equal(client_call(c, "POST", "/x", "{}", &r, &e), 0);
+	pthread_join(thread, NULL);
+	client_free(c);
+	assert_int_equal(client_open(&c, "unix:/nowhere/1,unix:/nowhere/2", &e), 0);
+	assert_int_equal(client_call(c, "POST", "/x", "{}", &r, &e), -1);
+	assert_int_equal(e.code, ERR_UNREACHABLE);
+	client_free(c);
+	client_reply_release(&r);
+}
+
 static void test_escape(void **state)
 {
 	struct buf out = BUF_INIT;
@@ -380,6 +422,8 @@ int main(void)
 		TEST(test_file_down),
 		TEST(test_reply_limit),
 		TEST(test_addresses),
+		TEST(test_several_addresses),
+		TEST(test_the_next_is_asked),
 		TEST(test_escape),
 		TEST(test_events),
 		TEST(test_cancel),

@@ -171,7 +171,7 @@ static void test_plans_do_not_flip(void **state)
 /* What PostgreSQL has and SQLite has not, or the other way round, for a reason told in sql/postgres. */
 static bool is_own(const char *table, const char *column)
 {
-	return strcmp(table, "meta") == 0 || strcmp(table, "writer") == 0 ||
+	return strcmp(table, "meta") == 0 || strcmp(table, "writer") == 0 || strcmp(table, "server") == 0 ||
 	       (strcmp(table, "tally") == 0 && column && strcmp(column, "part") == 0);
 }
 

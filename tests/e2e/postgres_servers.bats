@@ -1,0 +1,151 @@
+#!/usr/bin/env bats
+# Several servers on one database: a and b share the folder of files. What is said to one holds at the other.
+# shellcheck disable=SC2154,SC2030,SC2031 # lib.bash sets dir and data; tests are subshells
+
+load lib
+
+setup() {
+	make_dir
+	declare -gA pids=()
+	mkdir "$dir/files"
+}
+
+teardown() {
+	local name
+	for name in "${!pids[@]}"; do
+		stop_peer "$name"
+	done
+	if grep -E 'Sanitizer|runtime error|internal error' "$dir"/*.err >&2; then return 1; fi
+	data=$dir/none check_nothing_is_left
+	remove_dir
+}
+
+# start_peer NAME [OPTION…]: a server whose data folder is $dir/NAME; returns when it answers.
+start_peer() {
+	local name=$1 line=
+	shift
+	rm -f "$dir/ready"
+	mkfifo "$dir/ready"
+	"$SLIPWAY_BIN" serve --data "$dir/$name" --files "$dir/files" --db "$db_url" "$@" >"$dir/ready" 2>>"$dir/$name.err" 3>&- &
+	pids[$name]=$!
+	read -r -t 60 line <"$dir/ready" || :
+	[[ $line == ready* ]] || {
+		cat "$dir/$name.err" >&2
+		return 1
+	}
+}
+
+stop_peer() {
+	kill -TERM "${pids[$1]}"
+	wait "${pids[$1]}"
+	unset "pids[$1]"
+}
+
+kill_peer() {
+	kill -KILL "${pids[$1]}"
+	wait "${pids[$1]}" || :
+	unset "pids[$1]"
+}
+
+# start_worker NAME SERVER…: in the order given.
+start_worker() {
+	local name=$1 peer servers=()
+	shift
+	for peer; do
+		servers+=(--server "unix:$dir/$peer/slipway.sock")
+	done
+	"$SLIPWAY_BIN" worker --name "$name" --slots 2 --work "$dir/w-$name" "${servers[@]}" 2>>"$dir/w-$name.err" 3>&- &
+	pids[$name]=$!
+}
+
+# at NAME COMMAND…
+at() {
+	local SLIPWAY_SERVER=unix:$dir/$1/slipway.sock
+	export SLIPWAY_SERVER
+	shift
+	sw "$@"
+}
+
+# A job that says "started" and goes on when $dir/go is there.
+# shellcheck disable=SC2016 # the job's
+held_job='echo started; while [ ! -e "$GO" ]; do sleep 0.02; done; echo finished'
+
+@test "each server has a name of its own, also for its worker; both are told apart after a new start" {
+	start_peer a --slots 1
+	start_peer b --slots 1
+	[ "$(at a run -- sh -c 'echo hello')" = hello ]
+	[ "$(at b run -- sh -c 'echo hello')" = hello ]
+	at a workers --json | jq -r '.[].name' >"$dir/names"
+	[ "$(sort -u "$dir/names" | wc -l)" = 2 ]
+	stop_peer b
+	start_peer b --slots 1
+	at b run -- true
+	[ "$(at a workers --json | jq -r '.[].name' | sort)" = "$(sort "$dir/names")" ]
+	run -4 timeout 20 "$SLIPWAY_BIN" worker --name "$(head -1 "$dir/names")" --work "$dir/w" \
+		--server "unix:$dir/a/slipway.sock" --server "unix:$dir/none"
+	[[ $output == *"own worker"* ]]
+}
+
+@test "a data folder belongs to one server, a folder of files to all on one database" {
+	start_peer a --slots 0
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$dir/a" --files "$dir/files" --db "$db_url" --listen "unix:$dir/s"
+	[[ $output == *"in use by process"* ]]
+	mkdir "$dir/empty"
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$dir/b" --files "$dir/empty" --db "$db_url"
+	[[ $output == *"is not the one where"*"--files"* ]]
+	[ -z "$(ls "$dir/empty")" ]
+	local name=$db_name url=$db_url
+	make_database
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$dir/b" --files "$dir/files" --db "$db_url"
+	psql -qX "$SLIPWAY_TEST_PG" -c "DROP DATABASE $db_name WITH (FORCE)"
+	db_name=$name db_url=$url
+	[[ $output == *"of another database"* ]]
+	run -4 timeout 20 "$SLIPWAY_BIN" serve --data "$dir/b" --files "$dir/files"
+	[[ $output == *"PostgreSQL"* ]]
+}
+
+@test "what one server stored the other gives" {
+	start_peer a --slots 1
+	start_peer b --slots 0
+	# shellcheck disable=SC2016 # the job's
+	id=$(at a submit --collect out.txt -- sh -c 'seq 2000; echo kept >$SLIPWAY_OUT/out.txt')
+	at a wait "$id"
+	[ "$(at b log "$id" | tail -1)" = 2000 ]
+	[ "$(at b fetch "$id" -o - out.txt)" = kept ]
+	[ "$(at b admin check)" = "0 violations" ]
+}
+
+@test "a worker goes on at another server when its own is killed, and nothing is lost" {
+	start_peer a --slots 0
+	start_peer b --slots 0
+	start_worker w a b
+	id=$(at a submit --env "GO=$dir/go" -- sh -c "$held_job")
+	SLIPWAY_SERVER=unix:$dir/a/slipway.sock log_until "$id" started
+	kill_peer a
+	touch "$dir/go"
+	at b wait "$id"
+	[ "$(at b show --json "$id" | jq -c '[.attempt, .losses, .failures, (.attempts | length)]')" = "[1,0,0,1]" ]
+	[ "$(at b log "$id" | tail -1)" = finished ]
+	[ "$(at b workers --json | jq -c '[.[] | select(.name == "w") | .online, .failures]')" = "[true,0]" ]
+	# And back again.
+	start_peer a --slots 0
+	kill_peer b
+	SLIPWAY_SERVER="unix:$dir/b/slipway.sock, unix:$dir/a/slipway.sock" sw run -- true
+}
+
+@test "a worker leaves a server that hangs in time to keep what it runs" {
+	start_peer a --slots 0 --lease 4s
+	start_peer b --slots 0 --lease 4s
+	start_worker w a b
+	id=$(at a submit --env "GO=$dir/go" -- sh -c "$held_job")
+	SLIPWAY_SERVER=unix:$dir/a/slipway.sock log_until "$id" started
+	kill -STOP "${pids[a]}"
+	# It is b's when b says that it is online; the lease would be over by then if a had been waited for.
+	until [ "$(at b workers --json | jq -c '[.[] | select(.name == "w") | .server]')" = "[\"$(at b status --json | jq -r .name)\"]" ]; do
+		at b wait "$id" --timeout 100ms || :
+	done
+	touch "$dir/go"
+	at b wait "$id"
+	kill -CONT "${pids[a]}"
+	[ "$(at a show --json "$id" | jq -c '[.attempt, .losses]')" = "[1,0]" ]
+}
