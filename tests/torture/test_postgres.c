@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@ enum { KILLS = 40, STOPS = 15, FAILOVERS = 3, SHORTAGES = 2 };
 #endif
 
 enum {
-	SERVERS = 1,
+	SERVERS = 2,
 	CONNECTIONS_MAX = 300,
 	SHORT_MS = 2000, /* how long there is no room, no connection, no right to write */
 	DOWN_MAX_MS = 400,
@@ -38,7 +39,7 @@ enum {
 };
 
 static struct rig rigs_made[SERVERS];
-static struct rig *const rigs[SERVERS] = { &rigs_made[0] };
+static struct rig *const rigs[SERVERS] = { &rigs_made[0], &rigs_made[1] };
 static char cluster[96], url[300], files[100];
 
 /* ---- the database ------------------------------------------------------------------------------------------- */
@@ -89,12 +90,28 @@ static void stop_database(void)
 
 /* ---- blows -------------------------------------------------------------------------------------------------- */
 
-static const char *options[] = { "--slots", "1", "--lease", "5s", "--db", url, NULL };
+static const char *options[] = { "--slots", "1", "--lease", "5s", "--db", url, "--files", files, NULL };
 
 static void start_server(struct rig *r)
 {
 	rig_wait_ready(r);
 	load_notice_server();
+}
+
+/* A worker of no server's own: it goes from one to the next. */
+static struct rig all;
+static pid_t roamer;
+
+static void start_roamer(void)
+{
+	roamer = rig_start_worker(&all, "roamer", 1);
+}
+
+static void kill_roamer(void)
+{
+	kill(roamer, SIGKILL);
+	rig_stop_worker(roamer);
+	start_roamer();
 }
 
 static void kill_a_server(void)
@@ -103,9 +120,14 @@ static void kill_a_server(void)
 	pid_t worker = child_of(r->serve, 0);
 	uint64_t die = chance_below(100);
 
-	if (die >= 80) {
-		kill(worker, SIGKILL);
-		if (die >= 90)
+	if (die >= 92) {
+		kill_roamer();
+		return;
+	}
+	if (die >= 78) {
+		if (worker > 0)
+			kill(worker, SIGKILL);
+		if (die >= 85)
 			return;
 	}
 	rig_kill(r);
@@ -222,6 +244,9 @@ static void torture(void)
 		blows[i].times = blows[i].left = setting(blows[i].setting, blows[i].times);
 	for (int i = 0; i < SERVERS; i++)
 		rig_start(rigs[i], options);
+	all = *rigs[0];
+	snprintf(all.address, sizeof(all.address), "%s,%s", rigs[0]->address, rigs[1]->address);
+	start_roamer();
 	load_start(rigs, SERVERS);
 	while ((b = choose())) {
 		int64_t from = clock_boot_ms();
@@ -267,6 +292,8 @@ int main(void)
 	snprintf(cluster, sizeof(cluster), "/tmp/slwp.%d",
 		 (int)getpid()); /* not in a folder that is ours alone */
 	snprintf(files, sizeof(files), "%s/files", rigs[0]->dir);
+	if (mkdir(files, 0700) < 0)
+		tap_die("no folder for files");
 	atexit(stop_database);
 	if (geteuid() == 0)
 		setenv("SLIPWAY_TEST_PG_SIZE", "700m", 0);
@@ -274,6 +301,7 @@ int main(void)
 		tap_die("tests/pg pair: see what it says");
 	torture();
 	load_account(rigs[0]);
+	rig_stop_worker(roamer);
 	for (int i = 0; i < SERVERS; i++)
 		is_well &= rig_stop(rigs[i]) == 0;
 	tap_ok(is_well, "the servers stop well");
