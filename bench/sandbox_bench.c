@@ -1,6 +1,7 @@
-/* sandbox_bench [ROUNDS]: what a clean chroot costs, by src/run directly: /bin/true of this machine in a sandbox with an
+/* sandbox_bench [ROUNDS [ROW]]: what a clean chroot costs, by src/run directly: /bin/true of this machine in a sandbox with an
  * overlay of its own, without and with a network namespace, beside the same program started bare by this process. In turns;
- * medians of the rounds and their ratio.
+ * medians of the rounds and their ratio. The starts are alike, one after the other, so each but the first two finds a sandbox
+ * that was made during the one before; "cold": none is kept ready. ROW: that one alone, from 0.
  *
  * Each start is one attempt from run_start() to on_finished(): root made, program run, all of it taken down. */
 #include <archive.h>
@@ -26,7 +27,8 @@
 
 enum { PER_ROUND = 40, ROUNDS_MAX = 200, STACK = 64 * 1024 };
 
-static struct run *run;
+static struct run *run; /* of what is measured */
+static struct run *warm, *cold;
 static int left, failed;
 static int64_t next_job = 1;
 static char *stack;
@@ -196,48 +198,72 @@ static void print(const char *what, double ours, double theirs, const char *goal
 	printf("%-46s %9.3f ms %9.3f ms %9.2f  %s\n", what, ours, theirs, ours / theirs, goal);
 }
 
-static void measure(struct spec *s, int rounds)
+static const struct {
+	const char *what, *goal;
+	bool is_cold;
+	enum spec_network network;
+	enum spec_scratch scratch;
+} rows[] = {
+	{ "overlay in memory, the host's network", "at most 1.5", false, NETWORK_FULL, SCRATCH_MEMORY },
+	{ "overlay in memory, a network of its own", "at most 2", false, NETWORK_NONE, SCRATCH_MEMORY },
+	{ "overlay on disk, the host's network", "", false, NETWORK_FULL, SCRATCH_DISK },
+	{ "cold: in memory, the host's network", "", true, NETWORK_FULL, SCRATCH_MEMORY },
+	{ "cold: in memory, a network of its own", "", true, NETWORK_NONE, SCRATCH_MEMORY },
+	{ "cold: on disk, the host's network", "", true, NETWORK_FULL, SCRATCH_DISK },
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static void measure(struct spec *s, int rounds, int only)
 {
-	static double base[ROUNDS_MAX], plain[ROUNDS_MAX], net[ROUNDS_MAX], disk[ROUNDS_MAX];
+	static double base[ROUNDS_MAX], times[ROWS][ROUNDS_MAX];
 	struct spec_step *step = (struct spec_step *)(void *)(uintptr_t)s->steps;
 	char program[] = "/bin/true";
 	for (int i = 0; i < rounds; i++) {
 		base[i] = bare(program);
-		step->network = NETWORK_FULL;
-		plain[i] = sandboxed(s);
-		step->network = NETWORK_NONE;
-		net[i] = sandboxed(s);
-		s->scratch = SCRATCH_DISK;
-		step->network = NETWORK_FULL;
-		disk[i] = sandboxed(s);
-		s->scratch = SCRATCH_MEMORY;
+		for (int n = 0; n < ROWS; n++) {
+			if (only >= 0 && n != only)
+				continue;
+			run = rows[n].is_cold ? cold : warm;
+			s->scratch = rows[n].scratch;
+			step->network = rows[n].network;
+			times[n][i] = sandboxed(s);
+		}
 	}
 	double floor = median(base, rounds);
-	print("overlay in memory, the host's network", median(plain, rounds), floor, "at most 1.5");
-	print("overlay in memory, a network of its own", median(net, rounds), floor, "at most 2");
-	print("overlay on disk, the host's network", median(disk, rounds), floor, "");
+	for (int n = 0; n < ROWS; n++)
+		if (only < 0 || n == only)
+			print(rows[n].what, median(times[n], rounds), floor, rows[n].goal);
+}
+
+static void open_run(struct run **out, const char *dir, const char *blobs, int ready_ms)
+{
+	char work[64];
+	struct err e = ERR_INIT;
+	snprintf(work, sizeof work, "%s/work%d", dir, ready_ms);
+	struct run_options o = { .work_dir = work,
+				 .blob_dir = blobs,
+				 .ready_ms = ready_ms,
+				 .events = { .on_finished = on_finished } };
+	if (run_open(out, &o, &e) < 0)
+		die("open", &e);
+	if (run_isolations(*out) & 1U << ISOLATION_CHROOT)
+		return;
+	fprintf(stderr, "sandbox_bench: no chroots here: %s\n", run_why_not(*out));
+	exit(1);
 }
 
 int main(int argc, char **argv)
 {
-	char dir[] = "/tmp/sandbox-bench-XXXXXX", work[64], blobs[64];
+	char dir[] = "/tmp/sandbox-bench-XXXXXX", blobs[64];
 	int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 7;
-	struct err e = ERR_INIT;
+	int only = argc > 2 ? (int)strtol(argv[2], NULL, 10) : -1;
 	if (rounds < 1 || rounds > ROUNDS_MAX || !mkdtemp(dir) || chmod(dir, 0711) < 0)
-		die("usage: sandbox_bench [ROUNDS]", NULL);
-	snprintf(work, sizeof work, "%s/work", dir);
+		die("usage: sandbox_bench [ROUNDS [ROW]]", NULL);
 	snprintf(blobs, sizeof blobs, "%s/blobs", dir);
 	mkdir(blobs, 0755);
 	stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	struct run_options o = { .work_dir = work,
-				 .blob_dir = blobs,
-				 .events = { .on_finished = on_finished } };
-	if (run_open(&run, &o, &e) < 0)
-		die("open", &e);
-	if (!(run_isolations(run) & 1U << ISOLATION_CHROOT)) {
-		fprintf(stderr, "sandbox_bench: no chroots here: %s\n", run_why_not(run));
-		return 1;
-	}
+	open_run(&warm, dir, blobs, 0);
+	open_run(&cold, dir, blobs, -1);
 	const char *const program[] = { "/bin/true", NULL };
 	struct spec_step step = { .name = "", .argv = program, .user = USER_BUILD };
 	struct spec s = { .attempt = 1,
@@ -249,10 +275,14 @@ int main(int argc, char **argv)
 			  .steps_len = 1,
 			  .grace_ms = 1000 };
 	make_image(blobs, s.image);
-	begin(&s);
-	wait_left(0);
-	measure(&s, rounds);
-	run_close(run);
+	for (int i = 0; i < 2; i++) {
+		run = i ? cold : warm;
+		begin(&s);
+		wait_left(0);
+	}
+	measure(&s, rounds, only);
+	run_close(warm);
+	run_close(cold);
 	fd_remove_tree(AT_FDCWD, dir, NULL);
 	return failed != 0;
 }

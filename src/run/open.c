@@ -101,6 +101,7 @@ static int open_spawner(struct run *r, bool is_held, struct spawner **out, struc
 		.on_orphaned = is_held ? NULL : on_orphaned,
 		.ctx = r,
 		.is_disk_only = r->options.is_disk_only,
+		.ready_ms = r->options.ready_ms,
 	};
 	if (spawner_open(out, &o, e) < 0)
 		return -1;

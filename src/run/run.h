@@ -47,6 +47,7 @@ struct run_options {
 	const char *blob_dir;
 	int64_t log_delay_ms; /* 0 = 100 */
 	bool is_disk_only;    /* be as where memory cannot hold a scratch; for tests */
+	int ready_ms; /* how long a sandbox is kept ready: 0 = a minute, -1 = none is (sandbox/spawner.h) */
 	struct run_events events;
 	void *ctx;
 };

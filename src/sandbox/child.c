@@ -74,14 +74,67 @@ static int exec_first(struct child_exec *x)
 	return seen == -ENOENT ? 127 : 126;
 }
 
+/* The descriptors of the start, in the order of their places: the output, then the groups there are. */
+static int take_descriptors(struct child_exec *x, const struct msghdr *m)
+{
+	const struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	if (!c || c->cmsg_type != SCM_RIGHTS)
+		return fail(x, -EBADMSG, "take the descriptors");
+	const int *fds = (const int *)(const void *)CMSG_DATA(c);
+	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof *fds, at = 0;
+	x->out_fd = fds[at++];
+	for (int i = 0; i < CHILD_PROCS_MAX; i++)
+		if (x->procs[i] >= 0)
+			x->procs[i] = at < n ? fds[at++] : -1;
+	return 0;
+}
+
+/* Its own socket alone stays open: a pipe of another job that waited here would never end. */
+static int wait_to_be_woken(struct child_exec *x)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int) * (CHILD_PROCS_MAX + 1))];
+	} control;
+	char byte;
+	struct iovec iov;
+	struct msghdr m;
+	long r;
+	if (x->wake_fd != 3 && (r = raw3(SYS_dup3, x->wake_fd, 3, O_CLOEXEC)) < 0)
+		return fail(x, r, "dup");
+	if ((r = raw3(SYS_close_range, 4, -1L, 0)) < 0)
+		return fail(x, r, "close_range");
+	iov.iov_base = &byte;
+	iov.iov_len = 1;
+	m.msg_name = NULL;
+	m.msg_namelen = 0;
+	m.msg_iov = &iov;
+	m.msg_iovlen = 1;
+	m.msg_control = control.room;
+	m.msg_controllen = sizeof control.room;
+	m.msg_flags = 0;
+	do
+		r = raw3(SYS_recvmsg, 3, RAW_P(&m), MSG_CMSG_CLOEXEC);
+	while (r == -EINTR);
+	if (r <= 0)
+		return fail(x, r, "wait for the start");
+	x->is_awake = true;
+	return take_descriptors(x, &m);
+}
+
 int child_exec(void *arg)
 {
 	struct child_exec *x = arg;
 	long r;
+	int failed;
 	if ((r = raw0(SYS_setsid)) < 0)
 		return fail(x, r, "setsid");
 	if (x->is_dying_with_parent)
 		raw5(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (x->is_confined && (failed = confine(x)) != 0)
+		return failed;
+	if (x->wake_fd >= 0 && (failed = wait_to_be_woken(x)) != 0)
+		return failed;
 	for (int i = 0; i < CHILD_PROCS_MAX; i++)
 		if (x->procs[i] >= 0 && (r = raw3(SYS_write, x->procs[i], RAW_P("0"), 1)) < 0)
 			return fail(x, r, "enter the control group");
@@ -94,11 +147,6 @@ int child_exec(void *arg)
 		return fail(x, r, "close_range");
 	if ((r = set_limits(x)) < 0)
 		return fail(x, r, "set a resource limit");
-	if (x->is_confined) {
-		int failed = confine(x);
-		if (failed)
-			return failed;
-	}
 	return exec_first(x);
 }
 
@@ -186,12 +234,16 @@ static void kill_children(void)
 	raw1(SYS_close, fd);
 }
 
-/* Until no descendant is left: each death hands its children to us. */
+/* Until no descendant is left: each death hands its children to us. For pid 1 of a namespace -1 is all others in it, and
+ * nobody can fork past it. */
 static void reap_all(struct child_init *in)
 {
 	for (;;) {
 		struct rusage ru;
-		kill_children();
+		if (in->is_reaper)
+			kill_children();
+		else
+			raw2(SYS_kill, -1, SIGKILL);
 		if (raw6(SYS_wait4, -1, 0, 0, RAW_P(&ru), 0, 0) == -ECHILD)
 			return;
 		add_usage(&in->used, &ru);
@@ -227,8 +279,9 @@ int child_init(void *arg)
 	}
 	if (in->is_killed)
 		raw2(SYS_kill, pid, SIGKILL);
-	/* Not one descriptor of the spawner's stays with us: least of all the job's pipe. */
-	raw3(SYS_close_range, 0, -1L, 0);
+	/* Not one descriptor of the spawner's stays with us: least of all the job's pipe. But we hold the socket. */
+	bool is_telling = in->exec->wake_fd >= 0 && raw3(SYS_dup3, in->exec->wake_fd, 0, O_CLOEXEC) == 0;
+	raw3(SYS_close_range, is_telling ? 1 : 0, -1L, 0);
 	for (;;) {
 		struct rusage ru;
 		int status;
@@ -243,7 +296,8 @@ int child_init(void *arg)
 			break;
 		}
 	}
-	if (in->is_reaper)
-		reap_all(in);
+	reap_all(in);
+	if (is_telling)
+		raw3(SYS_write, 0, RAW_P(""), 1);
 	return 0;
 }

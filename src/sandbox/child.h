@@ -6,9 +6,13 @@
  * errno. Nobody waits for the exec (no CLONE_VFORK): the stack is one that is used for nothing else meanwhile, a failure
  * is told at the end like any other, and the exec of one start and the clone of the next take place at the same time.
  *
- * child_exec: becomes the command.
+ * child_exec: becomes the command. In a sandbox it gives up all that it may not have and then waits at its socket
+ * (wake_fd), holding no other descriptor of the spawner's. The message that wakes it carries the descriptors of the start;
+ * whatever else differs from one start to the next is read after it. The end of the socket means that nobody wants it.
  * child_init: pid 1 of a sandbox (or, where there is no cgroup, the reaper of a native job). Runs the list of
- * operations that set the sandbox up, starts the command, reaps until it has ended, kills what is left, exits. */
+ * operations that set the sandbox up, starts the command, reaps until it has ended, kills and reaps what is left. Pid 1
+ * then writes a byte to the other end of that socket, and only then exits and so takes the namespaces down: whoever reads
+ * the byte knows that nobody is left and need not wait for that. */
 #ifndef SLIPWAY_SANDBOX_CHILD_H
 #define SLIPWAY_SANDBOX_CHILD_H
 
@@ -29,10 +33,12 @@ struct child_exec {
 	const char *const *paths; /* tried in turn, as execvp() does; NULL-terminated */
 	char *const *argv;
 	char *const *envp;
-	int out_fd;		    /* stdout and stderr */
-	int cwd_fd;		    /* -1: use cwd */
-	const char *cwd;	    /* inside a sandbox */
-	int procs[CHILD_PROCS_MAX]; /* cgroup.procs files to enter; -1 = none */
+	int wake_fd;	 /* -1: goes on at once */
+	int out_fd;	 /* stdout and stderr; comes with the message if there is a wake_fd */
+	int cwd_fd;	 /* -1: use cwd */
+	const char *cwd; /* inside a sandbox */
+	int procs
+		[CHILD_PROCS_MAX]; /* cgroup.procs files to enter; -1 = none; those there are come with the message too */
 	struct child_limit limits[CHILD_LIMITS_MAX];
 	int limits_len;
 	bool is_dying_with_parent; /* PR_SET_PDEATHSIG: for a child of the spawner itself */
@@ -40,7 +46,8 @@ struct child_exec {
 	uint32_t uid, gid;
 	uint64_t caps_dropped;		 /* taken out of the bounding set */
 	const struct sock_fprog *filter; /* NULL = none */
-	/* Result, valid if no exec took place. */
+	/* Results: sys and what are valid if no exec took place. */
+	volatile bool is_awake; /* it got its message */
 	int sys;
 	const char *what;
 };

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -83,15 +82,11 @@ struct keeper_slot *keeper_slot_get(struct keeper *k, int number)
 	struct keeper_slot *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
-	s->stacks = mmap(NULL, 2 * KEEPER_STACK_BYTES, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (s->stacks == MAP_FAILED) {
-		free(s);
-		return NULL;
-	}
 	s->number = number;
-	s->pidfd = s->out_fd = s->cwd_fd = s->group_fd = s->events_fd = -1;
-	s->own_group_fd = s->own_events_fd = s->root.fd = -1;
+	s->out_fd = s->cwd_fd = s->group_fd = s->events_fd = s->procs[0] = s->procs[1] = -1;
+	s->own_group_fd = s->own_events_fd = s->root.fd = s->spent.fd = s->ready.root.fd = -1;
+	if (number >= k->slots_end)
+		k->slots_end = number + 1;
 	return k->slots[number] = s;
 }
 
@@ -201,9 +196,18 @@ static void receive_all(struct keeper *k)
 static struct keeper_slot *find_slot(struct keeper *k, pid_t pid)
 {
 	for (int i = 0; i < SPAWNER_SLOTS_MAX; i++)
-		if (k->slots[i] && k->slots[i]->state == SLOT_RUNNING && k->slots[i]->pid == pid)
+		if (k->slots[i] && k->slots[i]->state == SLOT_RUNNING && k->slots[i]->proc->pid == pid)
 			return k->slots[i];
 	return NULL;
+}
+
+/* One that waits for its start. */
+static bool was_waiting(struct keeper *k, pid_t pid)
+{
+	for (int i = 0; i < k->slots_end; i++)
+		if (k->slots[i] && ready_on_death(k, k->slots[i], pid))
+			return true;
+	return false;
 }
 
 /* All that died, also orphans that were handed to us. */
@@ -218,9 +222,28 @@ static void reap(struct keeper *k)
 		struct keeper_slot *s = find_slot(k, pid);
 		if (s)
 			keeper_first_ended(k, s, status, &ru);
-		else
+		else if (!proc_has_left(k, pid) && !was_waiting(k, pid))
 			keeper_task_ended(k, pid);
 	}
+}
+
+/* true: pid 1 told that all others are dead. Had it to be killed, its socket just ends, and its pidfd tells when. */
+static bool read_told(const struct keeper_proc *p)
+{
+	char byte;
+	return p && p->sock >= 0 && recv(p->sock, &byte, 1, MSG_DONTWAIT) == 1;
+}
+
+static void on_told(struct keeper *k, struct keeper_slot *s)
+{
+	if (read_told(s->ready.proc))
+		proc_leave(k, &s->ready.proc);
+	if (!read_told(s->proc))
+		return;
+	if (s->state == SLOT_RUNNING)
+		keeper_told(k, s);
+	else
+		proc_leave(k, &s->proc);
 }
 
 static void on_group(struct keeper *k, struct keeper_slot *s)
@@ -231,9 +254,9 @@ static void on_group(struct keeper *k, struct keeper_slot *s)
 	}
 }
 
-static bool is_busy(const struct keeper *k)
+bool keeper_is_busy(const struct keeper *k)
 {
-	for (int i = 0; i < SPAWNER_SLOTS_MAX; i++)
+	for (int i = 0; i < k->slots_end; i++)
 		if (k->slots[i] && k->slots[i]->state != SLOT_IDLE)
 			return true;
 	return false;
@@ -242,7 +265,10 @@ static bool is_busy(const struct keeper *k)
 static void wait_events(struct keeper *k)
 {
 	struct epoll_event got[EVENTS_AT_ONCE];
-	int n = epoll_wait(k->epoll, got, EVENTS_AT_ONCE, -1);
+	int wait_ms = ready_wait_ms(k);
+	int n = epoll_wait(k->epoll, got, EVENTS_AT_ONCE, wait_ms);
+	if (n == 0)
+		ready_work(k, wait_ms > 0);
 	for (int i = 0; i < n; i++) {
 		int slot = (int)(uint32_t)got[i].data.u64;
 		uint64_t expired;
@@ -263,19 +289,29 @@ static void wait_events(struct keeper *k)
 		case SOURCE_GROUP:
 			on_group(k, k->slots[slot]);
 			break;
+		case SOURCE_TOLD:
+			on_told(k, k->slots[slot]);
+			break;
 		}
 	}
+}
+
+static void close_roots(struct keeper *k, struct keeper_slot *s)
+{
+	keeper_root_close(k, s);
+	ready_drop(k, s);
+	root_take_down(k, &s->spent);
 }
 
 static void __attribute__((noreturn)) end(struct keeper *k)
 {
 	epoll_ctl(k->epoll, EPOLL_CTL_DEL, k->sock, NULL);
 	kill_all(k, false);
-	while (is_busy(k))
+	while (keeper_is_busy(k))
 		wait_events(k);
 	for (int i = 0; i < SPAWNER_SLOTS_MAX; i++)
 		if (k->slots[i])
-			keeper_root_close(k, k->slots[i]);
+			close_roots(k, k->slots[i]);
 	keeper_tasks_end(k);
 	if (k->options->on_orphaned)
 		k->options->on_orphaned(k->options->ctx);

@@ -1,7 +1,7 @@
 /* File systems in the held namespace. Its private root holds nothing but our own:
  *
  *   w/  the folder given to the namespace: images/SHA, scratch/SERIAL, trash/
- *   t/N a slot's scratch when in memory
+ *   t/SERIAL a scratch in memory
  *   dev a ready read-only /dev that each sandbox moves into its own root
  *   proc
  *
@@ -161,17 +161,10 @@ void keeper_hello(struct keeper *k)
 	keeper_report(k, SPAWNER_HELLO, NULL, &ev, text.len < WIRE_BYTES_MAX / 2 ? text.data : "");
 }
 
-static void name_root(struct keeper *k, struct keeper_root *r, int slot)
+static void name_root(struct keeper *k, struct keeper_root *r)
 {
-	if (r->is_memory)
-		snprintf(r->scratch, sizeof r->scratch, "t/%d", slot);
-	else
-		snprintf(r->scratch, sizeof r->scratch, "w/scratch/%lld", (long long)++k->serial);
-	snprintf(r->merged, sizeof r->merged, "%s/m", r->scratch);
-	snprintf(r->dev, sizeof r->dev, "%s/m/dev", r->scratch);
-	snprintf(r->pts, sizeof r->pts, "%s/m/dev/pts", r->scratch);
-	snprintf(r->shm, sizeof r->shm, "%s/m/dev/shm", r->scratch);
-	snprintf(r->proc, sizeof r->proc, "%s/m/proc", r->scratch);
+	snprintf(r->scratch, sizeof r->scratch, "%s/%lld", r->is_memory ? "t" : "w/scratch",
+		 (long long)++k->serial);
 }
 
 static int write_file(int dirfd, const char *path, const char *text, struct err *e)
@@ -201,7 +194,7 @@ static int make_scratch(struct keeper *k, struct keeper_root *r, int64_t memory_
 	if (!(r->is_memory ? k->is_memory_able : k->is_disk_able))
 		return err_set(e, ERR_UNSUPPORTED, "%s has no attributes in user.*, which an overlay needs",
 			       r->is_memory ? "memory" : "the file system of the work folder");
-	if (mkdir(r->scratch, 0700) < 0 && !(r->is_memory && errno == EEXIST))
+	if (mkdir(r->scratch, 0700) < 0)
 		return err_sys(e, "make a scratch folder");
 	char options[64];
 	snprintf(options, sizeof options, "mode=700,size=%lld", (long long)memory_bytes);
@@ -210,12 +203,21 @@ static int make_scratch(struct keeper *k, struct keeper_root *r, int64_t memory_
 	return 0;
 }
 
-static void drop_scratch(struct keeper *k, struct keeper_root *r)
+void root_take_down(struct keeper *k, struct keeper_root *r)
 {
+	char merged[KEEPER_PATH_BYTES + 2];
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	r->is_open = false;
+	if (!r->scratch[0])
+		return;
 	if (r->is_memory) {
 		umount2(r->scratch, MNT_DETACH);
+		rmdir(r->scratch);
 	} else {
-		umount2(r->merged, MNT_DETACH);
+		snprintf(merged, sizeof merged, "%s/m", r->scratch);
+		umount2(merged, MNT_DETACH);
 		to_trash(k, r->scratch);
 		keeper_sweep(k);
 	}
@@ -231,39 +233,21 @@ static int mount_merged(struct keeper_root *r, const char *image, struct err *e)
 			 r->scratch, r->is_memory ? "" : ",volatile");
 	if (n < 0 || n >= (int)sizeof options)
 		return err_set(e, ERR_INVALID, "the name of the image is too long");
-	if (mount("overlay", r->merged, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
+	char merged[KEEPER_PATH_BYTES + 2];
+	snprintf(merged, sizeof merged, "%s/m", r->scratch);
+	if (mount("overlay", merged, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
 		return err_sys(e, "mount the root image");
-	return 0;
-}
-
-static int open_root(struct keeper *k, struct keeper_slot *s, const struct wire_root *w,
-		     const char *const *texts, struct err *e)
-{
-	struct keeper_root *r = &s->root;
-	r->is_memory = w->scratch == SPAWNER_SCRATCH_MEMORY;
-	name_root(k, r, s->number);
-	if (make_scratch(k, r, w->memory_bytes, e) < 0) {
-		r->scratch[0] = '\0';
-		return -1;
-	}
-	CLEAN_FD int scratch = open(r->scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (scratch < 0)
-		return err_sys(e, "open the scratch folder");
-	if (fill_upper(scratch, w->has_hosts ? texts[1] : NULL, w->has_resolv ? texts[2] : NULL, e) < 0)
-		return -1;
-	if (mount_merged(r, texts[0], e) < 0)
-		return -1;
-	r->fd = open(r->merged, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r->fd = open(merged, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return r->fd < 0 ? err_sys(e, "open the root") : 0;
 }
 
 /* Three strings after the fixed part, each with its NUL. */
-static int read_texts(const struct wire_message *m, struct wire_root *w, const char *texts[3])
+static int read_texts(const char *key, size_t len, struct wire_root *w, const char *texts[3])
 {
-	if (m->len < sizeof *w)
+	if (len < sizeof *w)
 		return -1;
-	memcpy(w, m->body, sizeof *w);
-	const char *p = m->body + sizeof *w, *end = m->body + m->len;
+	memcpy(w, key, sizeof *w);
+	const char *p = key + sizeof *w, *end = key + len;
 	for (int i = 0; i < 3; i++) {
 		texts[i] = p;
 		p = p < end ? memchr(p, '\0', (size_t)(end - p)) : NULL;
@@ -273,35 +257,60 @@ static int read_texts(const struct wire_message *m, struct wire_root *w, const c
 	return strlen(texts[0]) == 64 && !strchr(texts[0], '/') ? 0 : -1;
 }
 
-void keeper_root_open(struct keeper *k, struct wire_message *m)
+static int fill_root(struct keeper *k, struct keeper_root *r, const struct wire_root *w,
+		     const char *const *texts, struct err *e)
+{
+	r->is_memory = w->scratch == SPAWNER_SCRATCH_MEMORY;
+	name_root(k, r);
+	if (make_scratch(k, r, w->memory_bytes, e) < 0)
+		return -1;
+	CLEAN_FD int scratch = open(r->scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (scratch < 0)
+		return err_sys(e, "open the scratch folder");
+	if (fill_upper(scratch, w->has_hosts ? texts[1] : NULL, w->has_resolv ? texts[2] : NULL, e) < 0)
+		return -1;
+	return mount_merged(r, texts[0], e);
+}
+
+int root_make(struct keeper *k, struct keeper_root *r, const char *key, size_t len, struct err *e)
 {
 	struct wire_root w;
 	const char *texts[3];
+	if (read_texts(key, len, &w, texts) < 0)
+		return err_set(e, ERR_INTERNAL, "bad message");
+	if (fill_root(k, r, &w, texts, e) < 0) {
+		root_take_down(k, r);
+		return -1;
+	}
+	r->is_open = true;
+	return 0;
+}
+
+void keeper_root_open(struct keeper *k, struct wire_message *m)
+{
 	struct keeper_slot *s = keeper_slot_get(k, m->head.slot);
 	if (!s || !k->is_held || s->root.is_open)
 		return;
-	struct err e = ERR_INIT;
 	s->id = m->head.id;
-	int failed = read_texts(m, &w, texts) < 0 ? err_set(&e, ERR_INTERNAL, "bad message")
-						  : open_root(k, s, &w, texts, &e);
-	struct wire_event ev = { .sys = e.sys };
-	s->root.failed = e;
-	if (failed)
-		keeper_root_close(k, s);
-	s->root.is_open = !failed;
-	if (failed)
-		keeper_report(k, SPAWNER_ROOT_FAILED, s, &ev, e.text);
+	s->root_failed = (struct err)ERR_INIT;
+	if (ready_take(k, s, m->body, m->len))
+		return;
+	if (root_make(k, &s->root, m->body, m->len, &s->root_failed) < 0) {
+		struct wire_event ev = { .sys = s->root_failed.sys };
+		keeper_report(k, SPAWNER_ROOT_FAILED, s, &ev, s->root_failed.text);
+	}
 }
 
+/* What there is to do is done later, but for one root a slot. */
 void keeper_root_close(struct keeper *k, struct keeper_slot *s)
 {
-	struct keeper_root *r = &s->root;
-	if (r->fd >= 0)
-		close(r->fd);
-	r->fd = -1;
-	r->is_open = false;
-	if (r->scratch[0])
-		drop_scratch(k, r);
+	if (!s->root.is_open || s->state != SLOT_IDLE)
+		return;
+	proc_leave(k, &s->proc);
+	root_take_down(k, &s->spent);
+	s->spent = s->root;
+	s->root = (struct keeper_root){ .fd = -1 };
+	ready_want(k, s);
 }
 
 void keeper_image_drop(struct keeper *k, const struct wire_message *m)
@@ -309,27 +318,35 @@ void keeper_image_drop(struct keeper *k, const struct wire_message *m)
 	char path[KEEPER_PATH_BYTES + 64];
 	if (!k->is_held || m->len != 64 || memchr(m->body, '/', 64))
 		return;
+	/* Whatever is ready to run in it: few images are dropped, so which one is not asked. */
+	for (int i = 0; i < k->slots_end; i++)
+		if (k->slots[i])
+			ready_drop(k, k->slots[i]);
 	snprintf(path, sizeof path, "w/images/%.64s", m->body);
 	to_trash(k, path);
 	keeper_sweep(k);
 }
 
-size_t keeper_root_ops(struct keeper_slot *s, bool is_net_own)
+size_t root_ops(struct keeper_proc *p, const struct keeper_root *r)
 {
-	struct keeper_root *r = &s->root;
+	snprintf(p->merged, sizeof p->merged, "%s/m", r->scratch);
+	snprintf(p->dev, sizeof p->dev, "%s/m/dev", r->scratch);
+	snprintf(p->pts, sizeof p->pts, "%s/m/dev/pts", r->scratch);
+	snprintf(p->shm, sizeof p->shm, "%s/m/dev/shm", r->scratch);
+	snprintf(p->proc, sizeof p->proc, "%s/m/proc", r->scratch);
 	const struct child_op list[] = {
-		{ CHILD_OP_MOUNT, "proc", r->proc, "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL,
+		{ CHILD_OP_MOUNT, "proc", p->proc, "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL,
 		  "mount /proc" },
-		{ CHILD_OP_MOUNT, "dev", r->dev, NULL, MS_MOVE, NULL, "move /dev" },
-		{ CHILD_OP_MOUNT, "devpts", r->pts, "devpts", MS_NOSUID | MS_NOEXEC,
+		{ CHILD_OP_MOUNT, "dev", p->dev, NULL, MS_MOVE, NULL, "move /dev" },
+		{ CHILD_OP_MOUNT, "devpts", p->pts, "devpts", MS_NOSUID | MS_NOEXEC,
 		  "newinstance,ptmxmode=0666,mode=0620,gid=5", "mount /dev/pts" },
-		{ CHILD_OP_MOUNT, "tmpfs", r->shm, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m",
+		{ CHILD_OP_MOUNT, "tmpfs", p->shm, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m",
 		  "mount /dev/shm" },
-		{ CHILD_OP_PIVOT, NULL, r->merged, NULL, 0, NULL, "enter the root image" },
-		{ CHILD_OP_HOSTNAME, r->hostname, NULL, NULL, 0, NULL, "set the host name" },
+		{ CHILD_OP_PIVOT, NULL, p->merged, NULL, 0, NULL, "enter the root image" },
+		{ CHILD_OP_HOSTNAME, p->hostname, NULL, NULL, 0, NULL, "set the host name" },
 		{ CHILD_OP_LOOPBACK, NULL, NULL, NULL, 0, NULL, "bring up the loopback" },
 	};
-	size_t n = ARRAY_LEN(list) - (is_net_own ? 0 : 1);
-	memcpy(s->ops, list, n * sizeof *list);
+	size_t n = ARRAY_LEN(list) - (p->flags & WIRE_NET_NONE ? 0 : 1);
+	memcpy(p->ops, list, n * sizeof *list);
 	return n;
 }

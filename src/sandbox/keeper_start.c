@@ -1,11 +1,8 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -13,18 +10,14 @@
 
 #include "base/clean.h"
 #include "base/err.h"
-#include "sandbox/filter_priv.h"
 #include "sandbox/keeper_priv.h"
-#include "sandbox/raw.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* A start as it came, before it is laid out in the slot's room. */
+/* A start's strings as they came, before they are laid out in the slot's room. */
 struct request {
-	struct wire_start fixed;
 	const char *strings;
 	char *mapped; /* strings too long for a message */
-	int out_fd, group_fd, procs[2];
 };
 
 static int take(struct wire_message *m, int *at, uint32_t flag)
@@ -36,23 +29,15 @@ static int take(struct wire_message *m, int *at, uint32_t flag)
 	return fd;
 }
 
-static void release(struct request *r)
-{
-	for (size_t i = 0; i < ARRAY_LEN(r->procs); i++)
-		if (r->procs[i] >= 0)
-			close(r->procs[i]);
-	free(r->mapped);
-}
-
 /* 0, or an errno. */
-static int read_strings(struct request *r, struct wire_message *m, int fd)
+static int read_strings(struct request *r, const struct wire_start *fixed, struct wire_message *m, int fd)
 {
-	size_t want = r->fixed.strings_len;
+	size_t want = fixed->strings_len;
 	if (want > SPAWNER_PLAN_MAX)
 		return E2BIG;
 	if (fd < 0) {
-		r->strings = m->body + sizeof r->fixed;
-		return m->len - sizeof r->fixed == want && want && r->strings[want - 1] == '\0' ? 0 : EBADMSG;
+		r->strings = m->body + sizeof *fixed;
+		return m->len - sizeof *fixed == want && want && r->strings[want - 1] == '\0' ? 0 : EBADMSG;
 	}
 	r->mapped = malloc(want + 1);
 	if (!r->mapped)
@@ -62,20 +47,23 @@ static int read_strings(struct request *r, struct wire_message *m, int fd)
 	return n == (ssize_t)want && want && r->mapped[want - 1] == '\0' ? 0 : EBADMSG;
 }
 
-static int take_request(struct request *r, struct wire_message *m)
+/* What comes with it is the slot's, also when it is bad. */
+static int take_request(struct keeper_slot *s, struct request *r, struct wire_message *m)
 {
 	int at = 0;
-	*r = (struct request){ .out_fd = -1, .group_fd = -1, .procs = { -1, -1 } };
-	if (m->len < sizeof r->fixed || !m->fds_len)
+	*r = (struct request){ NULL, NULL };
+	s->flags = m->head.flags;
+	s->out_fd = s->own_group_fd = s->procs[0] = s->procs[1] = -1;
+	if (m->len < sizeof s->fixed || !m->fds_len)
 		return EBADMSG;
-	memcpy(&r->fixed, m->body, sizeof r->fixed);
-	r->out_fd = m->fds[0];
+	memcpy(&s->fixed, m->body, sizeof s->fixed);
+	s->out_fd = m->fds[0];
 	m->fds[at++] = -1;
-	r->group_fd = take(m, &at, WIRE_HAS_CGROUP);
-	r->procs[0] = take(m, &at, WIRE_HAS_PROCS0);
-	r->procs[1] = take(m, &at, WIRE_HAS_PROCS1);
+	s->own_group_fd = take(m, &at, WIRE_HAS_CGROUP);
+	s->procs[0] = take(m, &at, WIRE_HAS_PROCS0);
+	s->procs[1] = take(m, &at, WIRE_HAS_PROCS1);
 	CLEAN_FD int strings_fd = take(m, &at, WIRE_STRINGS_IN_FD);
-	return read_strings(r, m, strings_fd);
+	return read_strings(r, &s->fixed, m, strings_fd);
 }
 
 static size_t count_parts(const char *path)
@@ -148,7 +136,7 @@ static int make_room(struct keeper_slot *s, size_t need)
 /* Pointers first, then the strings, then the paths made of them. */
 static int lay_out(struct keeper_slot *s, const struct request *r)
 {
-	const struct wire_start *f = &r->fixed;
+	const struct wire_start *f = &s->fixed;
 	if (!f->argc || f->argc > f->strings_len || f->envc > f->strings_len)
 		return EBADMSG;
 	size_t strings_at = ((size_t)f->argc + f->envc + 2) * sizeof(char *);
@@ -159,17 +147,17 @@ static int lay_out(struct keeper_slot *s, const struct request *r)
 	char *strings = s->room + strings_at, *at = strings;
 	memcpy(strings, r->strings, f->strings_len);
 	char **pointers = (char **)(void *)s->room;
-	s->exec.argv = lay_strings(pointers, &at, strings + f->strings_len, f->argc);
-	s->exec.envp = lay_strings(pointers + f->argc + 1, &at, strings + f->strings_len, f->envc);
-	snprintf(s->root.hostname, sizeof s->root.hostname, "%s", at < strings + f->strings_len ? at : "");
-	return s->exec.argv[0] ? 0 : EBADMSG;
+	s->argv = lay_strings(pointers, &at, strings + f->strings_len, f->argc);
+	s->envp = lay_strings(pointers + f->argc + 1, &at, strings + f->strings_len, f->envc);
+	snprintf(s->hostname, sizeof s->hostname, "%s", at < strings + f->strings_len ? at : "");
+	return s->argv[0] ? 0 : EBADMSG;
 }
 
 /* The candidates need room of their own, whose size is known only now. */
 static int lay_candidates(struct keeper_slot *s)
 {
-	const char *path = find_path((const char *const *)s->exec.envp);
-	const char *name = s->exec.argv[0];
+	const char *path = find_path((const char *const *)s->envp);
+	const char *name = s->argv[0];
 	size_t parts = count_parts(path);
 	size_t bytes = (parts + 2) * sizeof(char *) + strlen(path) + parts * (strlen(name) + 2);
 	if (parts > 256 || bytes > SPAWNER_PLAN_MAX)
@@ -184,118 +172,28 @@ static int lay_candidates(struct keeper_slot *s)
 	}
 	const char **array = (const char **)(void *)s->paths;
 	lay_paths(array, s->paths + (parts + 2) * sizeof(char *), name, path);
-	s->exec.paths = array;
 	return 0;
 }
 
-static void add_limit(struct child_exec *x, int resource, uint64_t value)
+static void close_fd(int *fd)
 {
-	x->limits[x->limits_len++] = (struct child_limit){ resource, value };
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
-static void set_exec(struct keeper *k, struct keeper_slot *s, const struct request *r, uint32_t flags)
+static void close_groups(struct keeper_slot *s)
 {
-	struct child_exec *x = &s->exec;
-	x->out_fd = r->out_fd;
-	x->cwd_fd = k->is_held ? -1 : s->cwd_fd;
-	x->cwd = "/job";
-	x->procs[0] = r->procs[0];
-	x->procs[1] = r->procs[1];
-	x->procs[2] = x->procs[3] = -1;
-	x->limits_len = 0;
-	if (r->fixed.files)
-		add_limit(x, RLIMIT_NOFILE, (uint64_t)r->fixed.files);
-	if (r->fixed.cpu_s)
-		add_limit(x, RLIMIT_CPU, (uint64_t)r->fixed.cpu_s);
-	if (r->fixed.file_bytes)
-		add_limit(x, RLIMIT_FSIZE, (uint64_t)r->fixed.file_bytes);
-	x->is_dying_with_parent = true;
-	x->is_confined = k->is_held;
-	x->sys = 0;
-	x->what = NULL;
-	bool is_root = flags & WIRE_ROOT_USER;
-	x->uid = x->gid = is_root ? 0 : SPAWNER_BUILD_UID;
-	/* What no root step may have left our own bounding set at the start. */
-	x->caps_dropped = is_root ? 0 : FILTER_ROOT_CAPS;
-	x->filter = k->is_held ? &k->filters[is_root] : NULL;
-	if (x->filter && !x->filter->len)
-		x->filter = NULL;
-}
-
-static long clone_native(struct keeper_slot *s, int *pidfd)
-{
-	int group = s->own_group_fd >= 0 ? s->own_group_fd : s->group_fd;
-	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_PIDFD | CLONE_INTO_CGROUP,
-		.pidfd = (uintptr_t)pidfd,
-		.exit_signal = SIGCHLD,
-		.stack = (uintptr_t)s->stacks,
-		.stack_size = KEEPER_STACK_BYTES,
-		.cgroup = (uint64_t)group,
-	};
-	return raw_clone(&args, sizeof args, child_exec, &s->exec);
-}
-
-static long clone_init(struct keeper *k, struct keeper_slot *s, uint32_t flags, int *pidfd)
-{
-	struct child_init *in = &s->init;
-	memset(in, 0, sizeof *in);
-	in->exec = &s->exec;
-	in->stack = s->stacks + KEEPER_STACK_BYTES;
-	in->stack_size = KEEPER_STACK_BYTES;
-	in->is_reaper = !k->is_held;
-	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_PIDFD,
-		.pidfd = (uintptr_t)pidfd,
-		.exit_signal = SIGCHLD,
-		.stack = (uintptr_t)s->stacks,
-		.stack_size = KEEPER_STACK_BYTES,
-	};
-	if (k->is_held) {
-		in->ops = s->ops;
-		in->ops_len = keeper_root_ops(s, flags & WIRE_NET_NONE);
-		args.flags |= CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-		if (flags & WIRE_NET_NONE)
-			args.flags |= CLONE_NEWNET;
-	}
-	if (s->own_group_fd >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)s->own_group_fd;
-	}
-	return raw_clone(&args, sizeof args, child_init, in);
-}
-
-static int do_clone(struct keeper *k, struct keeper_slot *s, uint32_t flags)
-{
-	int pidfd = -1;
-	bool is_grouped = s->group_fd >= 0 || s->own_group_fd >= 0;
-	s->is_reaper = !k->is_held && !is_grouped;
-	long pid = !k->is_held && is_grouped ? clone_native(s, &pidfd) : clone_init(k, s, flags, &pidfd);
-	if (pid < 0)
-		return (int)-pid;
-	s->pid = (pid_t)pid;
-	s->pidfd = pidfd;
-	s->state = SLOT_RUNNING;
-	s->is_by_watchdog = false;
-	keeper_watch(k, pidfd, EPOLLIN, SOURCE_CHILD, s->number);
-	return 0;
-}
-
-static void close_own_group(struct keeper_slot *s)
-{
-	if (s->own_events_fd >= 0)
-		close(s->own_events_fd);
-	if (s->own_group_fd >= 0)
-		close(s->own_group_fd);
-	s->own_group_fd = s->own_events_fd = -1;
+	close_fd(&s->own_events_fd);
+	close_fd(&s->own_group_fd);
+	close_fd(&s->procs[0]);
+	close_fd(&s->procs[1]);
 }
 
 /* Ours goes last: the end of the pipe and the event reach the owner in one. */
 static void close_out(struct keeper_slot *s)
 {
-	if (s->out_fd >= 0)
-		close(s->out_fd);
-	s->out_fd = -1;
+	close_fd(&s->out_fd);
 }
 
 static void report_failed(struct keeper *k, struct keeper_slot *s, int sys, const char *what)
@@ -304,9 +202,42 @@ static void report_failed(struct keeper *k, struct keeper_slot *s, int sys, cons
 	errno = sys;
 	err_sys(&e, "%s", what);
 	struct wire_event ev = { .sys = sys, .status = 126 << 8 };
-	close_own_group(s);
+	close_groups(s);
 	close_out(s);
 	keeper_report(k, SPAWNER_ENDED, s, &ev, e.text);
+}
+
+/* One that waits in the root may be of another sort, or have died: then another is made on the spot. 0, or an errno. */
+static int start_in_sandbox(struct keeper *k, struct keeper_slot *s)
+{
+	uint32_t sort = s->flags & (WIRE_ROOT_USER | WIRE_NET_NONE);
+	if (s->proc && s->proc->flags == sort && strcmp(s->proc->hostname, s->hostname) == 0 &&
+	    proc_wake(s->proc, s) == 0)
+		return 0;
+	proc_leave(k, &s->proc);
+	int failed = proc_make(k, s, &s->root, s->flags, s->hostname, &s->proc);
+	return failed ? failed : proc_wake(s->proc, s);
+}
+
+static void start(struct keeper *k, struct keeper_slot *s)
+{
+	int failed = k->is_held ? start_in_sandbox(k, s)
+				: proc_make(k, s, NULL, s->flags, s->hostname, &s->proc);
+	if (failed) {
+		proc_leave(k, &s->proc);
+		report_failed(k, s, failed, "clone");
+		return;
+	}
+	s->state = SLOT_RUNNING;
+	s->is_by_watchdog = s->is_signalled = false;
+}
+
+static void refuse(struct keeper *k, struct keeper_slot *s)
+{
+	struct wire_event ev = { .sys = s->root_failed.sys, .status = 126 << 8 };
+	close_groups(s);
+	close_out(s);
+	keeper_report(k, SPAWNER_ENDED, s, &ev, s->root_failed.text);
 }
 
 void keeper_start(struct keeper *k, struct wire_message *m)
@@ -316,39 +247,34 @@ void keeper_start(struct keeper *k, struct wire_message *m)
 		return;
 	struct request r;
 	s->id = m->head.id;
-	int failed = take_request(&r, m);
-	s->own_group_fd = r.group_fd;
-	s->out_fd = r.out_fd;
+	int failed = take_request(s, &r, m);
 	if (!failed)
 		failed = lay_out(s, &r);
 	if (!failed)
 		failed = lay_candidates(s);
-	if (failed) {
+	if (failed)
 		report_failed(k, s, failed, "read the plan");
-	} else if (k->is_held && !s->root.is_open) {
-		struct wire_event ev = { .sys = s->root.failed.sys, .status = 126 << 8 };
-		close_own_group(s);
-		close_out(s);
-		keeper_report(k, SPAWNER_ENDED, s, &ev, s->root.failed.text);
-	} else {
-		set_exec(k, s, &r, m->head.flags);
-		failed = do_clone(k, s, m->head.flags);
-		if (failed)
-			report_failed(k, s, failed, "clone");
-	}
-	release(&r);
+	else if (k->is_held && !s->root.is_open)
+		refuse(k, s);
+	else
+		start(k, s);
+	free(r.mapped);
+	if (s->state == SLOT_RUNNING && k->is_held)
+		ready_want(k, s);
 }
 
 /* Why the command never ran; false if it did. */
 static bool describe_failure(const struct keeper_slot *s, struct wire_event *ev, struct err *e)
 {
-	bool is_init_failed = !(s->exec.what || !s->init.what) && s->init.exec;
-	const char *what = is_init_failed ? s->init.what : s->exec.what;
+	const struct child_exec *x = &s->proc->exec;
+	const struct child_init *in = &s->proc->init;
+	bool is_init_failed = !(x->what || !in->what) && in->exec;
+	const char *what = is_init_failed ? in->what : x->what;
 	if (!what)
 		return false;
-	errno = ev->sys = is_init_failed ? s->init.sys : s->exec.sys;
+	errno = ev->sys = is_init_failed ? in->sys : x->sys;
 	if (strcmp(what, "exec") == 0)
-		err_sys(e, "exec %s", s->exec.argv[0]);
+		err_sys(e, "exec %s", s->argv[0]);
 	else
 		err_sys(e, "%s", what);
 	return true;
@@ -386,24 +312,49 @@ static void keep_usage(struct keeper_slot *s, const struct rusage *ru)
 	s->maxrss_kb = ru->ru_maxrss;
 }
 
+/* Only one that was made ahead may have died before it was told anything; nothing of the start has happened then. */
+static bool was_never_awake(const struct keeper_slot *s)
+{
+	return s->proc->is_made_ahead && !s->proc->exec.is_awake && !s->is_signalled;
+}
+
+static void end_start(struct keeper *k, struct keeper_slot *s)
+{
+	s->state = SLOT_IDLE;
+	if (k->is_held && was_never_awake(s)) {
+		proc_leave(k, &s->proc);
+		start(k, s);
+		return;
+	}
+	close_groups(s);
+	tree_renew_group(s);
+	report_ended(k, s);
+	proc_leave(k, &s->proc);
+}
+
+void keeper_told(struct keeper *k, struct keeper_slot *s)
+{
+	s->status = s->proc->init.status;
+	keep_usage(s, &s->proc->init.used);
+	end_start(k, s);
+}
+
 void keeper_first_ended(struct keeper *k, struct keeper_slot *s, int status, const struct rusage *ru)
 {
 	if (s->state == SLOT_RUNNING) {
+		struct child_init *in = &s->proc->init;
 		bool is_init = k->is_held || s->is_reaper;
-		close(s->pidfd);
-		s->pidfd = -1;
+		close_fd(&s->proc->pidfd);
+		s->proc->pid = 0;
 		/* Had pid 1 to be killed, it could not tell how its command ended. */
 		bool is_told = is_init && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-		s->status = is_told ? s->init.status : status;
-		keep_usage(s, is_init ? &s->init.used : ru);
+		s->status = is_told ? in->status : status;
+		keep_usage(s, is_init ? &in->used : ru);
 		if (!is_init)
-			s->init.exec = NULL;
+			in->exec = NULL;
 		s->state = SLOT_DRAINING;
 		if (!tree_is_gone(k, s))
 			return;
 	}
-	s->state = SLOT_IDLE;
-	close_own_group(s);
-	tree_renew_group(s);
-	report_ended(k, s);
+	end_start(k, s);
 }

@@ -49,12 +49,13 @@ static int group_of(const struct keeper_slot *s)
 void tree_signal(struct keeper *k, struct keeper_slot *s, int sig)
 {
 	int group = group_of(s);
+	s->is_signalled = true;
 	if (k->is_held && sig == SIGKILL) {
 		/* Pid 1 of a pid namespace takes all of it along. */
-		syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+		syscall(SYS_pidfd_send_signal, s->proc->pidfd, SIGKILL, NULL, 0);
 	} else if (k->is_held || s->is_reaper) {
-		s->init.is_killed |= sig == SIGKILL;
-		signal_descendants(s->pid, sig, 1);
+		s->proc->init.is_killed |= sig == SIGKILL;
+		signal_descendants(s->proc->pid, sig, 1);
 	} else if (sig == SIGKILL) {
 		CLEAN_FD int fd = openat(group, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 		s->is_group_spent |= s->own_group_fd < 0;

@@ -10,6 +10,10 @@
  *   - when the owner dies (end of the socket) it kills and removes everything and exits. It holds the descriptors
  *     it was given (`held_fds`, the lock of the work folder) until then.
  *
+ * The held spawner makes the root and the sandbox of a slot's next attempt ahead once two in a row were alike: while the
+ * second runs, or right after it. It is used once, if the request for the root is the same in everything; else it is thrown
+ * away, as it is when an image is dropped and after ready_ms.
+ *
  * A start happens in a slot: a small number, one start at a time in each. Messages are handled in order, so a
  * request may rely on those before it without waiting for their answers.
  *
@@ -31,6 +35,7 @@ enum {
 	SPAWNER_TASK_ARG_MAX = 32 * 1024,
 	SPAWNER_PLAN_MAX = 4 << 20, /* bytes of argv and environment */
 	SPAWNER_BUILD_UID = 1000,   /* the ordinary user inside sandboxes */
+	SPAWNER_READY_MS = 60000,   /* how long a sandbox is kept ready unless told otherwise */
 };
 
 /* Long work for an attempt (unpacking, copying, collecting) that must not hold up the loop: forked from the
@@ -51,6 +56,7 @@ struct spawner_options {
 	void (*on_orphaned)(void *ctx);
 	void *ctx;
 	bool is_disk_only; /* be as where memory cannot hold a scratch; for tests */
+	int ready_ms; /* is_held: how long a sandbox waits ready; 0 = SPAWNER_READY_MS, -1 = none is made */
 };
 
 enum spawner_net { SPAWNER_NET_HOST, SPAWNER_NET_NONE };

@@ -50,8 +50,8 @@ struct wire_start {
 struct wire_root {
 	int64_t memory_bytes;
 	int32_t scratch;
-	uint32_t has_hosts, has_resolv;
-	/* then: image, hosts, resolv.conf, each with its NUL */
+	uint32_t has_hosts, has_resolv, unused; /* no padding: two requests are compared byte by byte */
+						/* then: image, hosts, resolv.conf, each with its NUL */
 };
 
 struct wire_event {

@@ -116,6 +116,7 @@ void rx_open(struct rx *fx)
 		.events = { .on_log = on_log, .on_collecting = on_collecting, .on_finished = on_finished },
 		.ctx = fx,
 		.is_disk_only = fx->is_disk_only,
+		.ready_ms = fx->ready_ms,
 	};
 	if (run_open(&fx->run, &o, &fx->err) < 0)
 		fail_msg("%s", fx->err.text);
@@ -123,7 +124,7 @@ void rx_open(struct rx *fx)
 
 bool rx_init(struct rx *fx, enum isolation isolation)
 {
-	*fx = (struct rx){ .is_disk_only = fx->is_disk_only };
+	*fx = (struct rx){ .is_disk_only = fx->is_disk_only, .ready_ms = fx->ready_ms };
 	buf_init(&fx->log);
 	fx->isolation = isolation;
 	snprintf(fx->dir, sizeof fx->dir, "/tmp/run-test-XXXXXX");
@@ -318,6 +319,24 @@ void rx_take_inventory(const struct rx *fx, struct inventory *v)
 {
 	char name[80];
 	inventory_take(v, fx->work, group_name(fx, name));
+}
+
+static bool has_root(const struct inventory *v)
+{
+	for (size_t i = 0; i < v->len; i++)
+		if (strncmp(v->lines[i], "mount ", 6) == 0 && strstr(v->lines[i], " - overlay overlay "))
+			return true;
+	return false;
+}
+
+void rx_wait_nothing_ready(const struct rx *fx)
+{
+	CLEAN_INVENTORY struct inventory v = INVENTORY_INIT;
+	int64_t until = clock_boot_ms() + HANG_MS;
+	for (rx_take_inventory(fx, &v); has_root(&v); rx_take_inventory(fx, &v)) {
+		assert_true(clock_boot_ms() < until);
+		poll(NULL, 0, 10);
+	}
 }
 
 void rx_assert_inventory(const struct rx *fx, const struct inventory *before, bool is_reaping)

@@ -26,6 +26,7 @@ struct rx {
 	char image[65];
 	enum isolation isolation;
 	bool is_disk_only; /* kept by rx_init */
+	int ready_ms;	   /* the same */
 	struct run *run;
 	struct err err;
 	int finished, succeeded, collecting;
@@ -73,6 +74,8 @@ int rx_count_files(const char *path);
 int rx_count_groups(const struct rx *fx);
 int64_t rx_next_job(void);
 void rx_take_inventory(const struct rx *fx, struct inventory *v);
+/* Nothing is ready for an attempt to come (if the fixture has a short ready_ms). */
+void rx_wait_nothing_ready(const struct rx *fx);
 void rx_assert_inventory(const struct rx *fx, const struct inventory *before, bool is_reaping);
 
 /* Pack an image: list of names beneath / to take from this machine, NULL-terminated, or NULL for the usual. */

@@ -693,9 +693,11 @@ static void test_aborted_leave_nothing(void **state)
 	CLEAN_INVENTORY struct inventory open = INVENTORY_INIT, closed = INVENTORY_INIT;
 	close_run(fx);
 	rx_take_inventory(fx, &closed);
+	fx->ready_ms = 50;
 	rx_open(fx);
 	use_slots(fx);
 	use_slots(fx);
+	rx_wait_nothing_ready(fx);
 	/* What is in the trash is on its way out, and a root closes after its end is told. */
 	wait_swept(fx);
 	rx_take_inventory(fx, &open);
@@ -706,6 +708,7 @@ static void test_aborted_leave_nothing(void **state)
 	assert_int_equal(count_left(fx), 0);
 	close_run(fx);
 	rx_assert_inventory(fx, &closed, false);
+	fx->ready_ms = 0;
 	rx_open(fx);
 }
 
@@ -813,6 +816,9 @@ static void test_chroot_root_cannot_be_made(void **state)
 	snprintf(from, sizeof from, "%s/chroot/images/%s", fx->work, fx->image);
 	snprintf(to, sizeof to, "%s/chroot/images/.away", fx->work);
 	rx_add_blob(fx, "hello", 5, in.sha256);
+	/* One that is ready already would not notice. */
+	close_run(fx);
+	rx_open(fx);
 	rx_sh(fx, "exit 0");
 	if (rename(from, to) < 0)
 		SKIP("cannot move what belongs to mapped ids");
