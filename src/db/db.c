@@ -52,6 +52,11 @@ int db_reconnect(struct db *db, struct err *e)
 	return db->driver->reconnect ? db->driver->reconnect(db, e) : 0;
 }
 
+int db_wait(struct db *db, int wake_fd, int timeout_ms, db_heard_fn *fn, void *ctx, struct err *e)
+{
+	return db->driver->wait(db, wake_fd, timeout_ms, fn, ctx, e);
+}
+
 int64_t db_began_ms(const struct db *db)
 {
 	return db->began_ms;

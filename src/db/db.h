@@ -156,6 +156,11 @@ int db_savepoint(struct db *db, struct err *e);
 int db_release(struct db *db, struct err *e);
 int db_rollback_to(struct db *db, struct err *e);
 
+/* On a connection that was told to LISTEN, outside of transactions: waits until somebody said something by NOTIFY, wake_fd
+ * is readable, or the time is over, and calls fn for each text heard, in order. DB_REMOTE only. */
+typedef void db_heard_fn(void *ctx, const char *text);
+int db_wait(struct db *db, int wake_fd, int timeout_ms, db_heard_fn *fn, void *ctx, struct err *e);
+
 /* A text of several statements without values: migrations. */
 int db_script(struct db *db, const char *sql, struct err *e);
 

@@ -28,6 +28,7 @@ struct db_driver {
 	int (*exec_must)(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e);
 	int (*begin_with)(struct db *db, int stmt, const struct db_value *args, size_t n, struct err *e);
 	bool (*is_undone)(const struct db *db);
+	int (*wait)(struct db *db, int wake_fd, int timeout_ms, db_heard_fn *fn, void *ctx, struct err *e);
 };
 
 /* The start of each driver's own struct. */

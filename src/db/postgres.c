@@ -92,6 +92,11 @@ static struct postgres_db *of(struct db *db)
 	return (struct postgres_db *)db;
 }
 
+struct pg_conn *postgres_connection(const struct db *db)
+{
+	return ((const struct postgres_db *)db)->c;
+}
+
 static const char *name_of(const struct postgres_db *p, int key)
 {
 	return key < OWN_COUNT ? own[key].name : p->stmts[key - OWN_COUNT].name;
@@ -232,6 +237,13 @@ static PGresult *take_answer(struct postgres_db *p, const struct sent *s, bool *
 	return r;
 }
 
+/* A pooler may hand us a session in which somebody listens. */
+static void forget_notices(struct postgres_db *p)
+{
+	for (PGnotify *n; (n = PQnotifies(p->c));)
+		PQfreemem(n);
+}
+
 /* Everything sent is answered for. *out (may be NULL): the answer to the last of it. */
 static int drain(struct postgres_db *p, PGresult **out, struct err *e)
 {
@@ -246,6 +258,8 @@ static int drain(struct postgres_db *p, PGresult **out, struct err *e)
 	}
 	p->sent_len = 0;
 	p->has_must = false;
+	if (p->is_begun || p->is_reader)
+		forget_notices(p);
 	PGresult *sync = PQstatus(p->c) == CONNECTION_OK ? PQgetResult(p->c) : NULL;
 	bool is_synced = PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
 	PQclear(sync);
@@ -580,4 +594,5 @@ const struct db_driver db_driver_postgres = {
 	.exec_must = pg_exec_must,
 	.begin_with = pg_begin_with,
 	.is_undone = pg_is_undone,
+	.wait = postgres_wait,
 };

@@ -1,4 +1,4 @@
-/* The PostgreSQL driver's two halves. For src/db/ only. */
+/* The PostgreSQL driver's parts. For src/db/ only. */
 #ifndef SLIPWAY_DB_POSTGRES_PRIV_H
 #define SLIPWAY_DB_POSTGRES_PRIV_H
 
@@ -21,5 +21,9 @@ enum pg_verdict {
 enum pg_verdict pg_error_read(const struct pg_result *r, const char *what, struct err *e);
 /* The connection itself has something to say, and no server did. */
 void pg_error_connection(const struct pg_conn *c, const char *what, enum err_code code, struct err *e);
+
+/* Its connection, for postgres_wait.c. */
+struct pg_conn *postgres_connection(const struct db *db);
+int postgres_wait(struct db *db, int wake_fd, int timeout_ms, db_heard_fn *fn, void *ctx, struct err *e);
 
 #endif

@@ -273,6 +273,9 @@ static int beat_run(struct ask *a, struct tx *tx, struct err *e)
 	    jobs_renew(tx, w.id, tx_now_ms(tx) + a->server->lease_ms, e) ||
 	    jobs_held(tx, w.id, a->arena, &b->held, &b->held_len, e) || note_collecting(b, tx, e))
 		return -1;
+	/* The worker may have been with another server in between. Here, where grants are noted too, none is missed. */
+	if (store_is_shared(a->server->store))
+		hub_held_set(a->server, a->worker, a->session, b->held, b->held_len);
 	write_beat(a, b);
 	return reclaim_unknown(a, b, tx, e);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "server/peers.h"
 #include "store/servers.h"
 
 void hub_init(struct server *s)
@@ -56,6 +57,7 @@ struct session *hub_session_find(struct server *s, const char *worker, const cha
 	if (!n || strcmp(n->hex, hex) != 0)
 		return NULL;
 	n->heard_ms = clock_boot_ms();
+	n->is_silent = false;
 	return n;
 }
 
@@ -115,6 +117,26 @@ bool hub_holds(struct server *s, const char *worker, const char *hex, int64_t jo
 		     strcmp(h->session->worker, worker) == 0;
 	pthread_mutex_unlock(&s->lock);
 	return holds;
+}
+
+void hub_held_set(struct server *s, const char *worker, const char *hex, const struct job *jobs, size_t n)
+{
+	pthread_mutex_lock(&s->lock);
+	struct session *session = hub_session_find(s, worker, hex);
+	for (struct held *h = session ? session->held : NULL, *next; h; h = next) {
+		next = h->next;
+		bool is_held = false;
+		for (size_t i = 0; i < n && !is_held; i++)
+			is_held = jobs[i].id == h->job && jobs[i].attempt == h->attempt;
+		if (!is_held)
+			held_remove(s, h);
+	}
+	for (size_t i = 0; session && i < n; i++) {
+		const struct held *h = idmap_find(&s->held, jobs[i].id);
+		if (!h || h->attempt != jobs[i].attempt || h->session != session)
+			hub_held_add(s, session, &jobs[i]);
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 void hub_sub_add(struct server *s, struct sub *sub)
@@ -281,8 +303,8 @@ static const struct lane *lane_known(const struct server *s, int64_t id)
 }
 
 /* Wake as many as the jobs need; a lane not seen before: all, they will look. A call that is in a task just now is
- * told to look again when it comes back. */
-static void wake_lane(struct server *s, const struct lane_news *n)
+ * told to look again when it comes back. Gives how many jobs nobody here was woken for. */
+static int64_t wake_lane(struct server *s, const struct lane_news *n)
 {
 	const struct lane *l = lane_known(s, n->lane);
 	if (!l)
@@ -292,9 +314,10 @@ static void wake_lane(struct server *s, const struct lane_news *n)
 		next = c->next;
 		if (c->free == 0 || (l && lane_match(l, &c->worker) != LANE_FITS))
 			continue;
-		left -= c->free;
+		left -= l ? c->free : 0;
 		lease_again(c);
 	}
+	return left;
 }
 
 /* Calls in a task are not in the list of parked ones: mark all of them, each looks once more. */
@@ -309,6 +332,14 @@ static void mark_busy_calls(struct server *s)
 	}
 }
 
+/* What is too much for the workers here is for those of others. */
+static void wake_and_tell(struct server *s, const struct lane_news *n)
+{
+	int64_t left = wake_lane(s, n);
+	if (left > 0)
+		peers_tell_lane(s, n->lane, left);
+}
+
 static void note_lane(struct server *s, struct lane_news *news, size_t *len, int64_t lane)
 {
 	for (size_t i = 0; i < *len; i++) {
@@ -318,12 +349,12 @@ static void note_lane(struct server *s, struct lane_news *news, size_t *len, int
 		}
 	}
 	if (*len == LANE_NEWS_MAX)
-		wake_lane(s, &news[--*len]);
+		wake_and_tell(s, &news[--*len]);
 	news[*len].lane = lane;
 	news[(*len)++].jobs = 1;
 }
 
-static void note_held(struct server *s, const struct store_change *c)
+void hub_note_held(struct server *s, const struct store_change *c)
 {
 	struct held *h = idmap_find(&s->held, c->job);
 	if (!h)
@@ -339,12 +370,20 @@ static void note_held(struct server *s, const struct store_change *c)
 	}
 }
 
-static void tell_subs(struct server *s, const struct store_change *c)
+void hub_tell_subs(struct server *s, const struct store_change *c)
 {
 	for (struct sub *sub = idmap_find(&s->subs, c->job), *next; sub; sub = next) {
 		next = sub->next;
 		sub->fn(sub, c);
 	}
+}
+
+void hub_wake_lane(struct server *s, int64_t lane, int64_t jobs)
+{
+	pthread_mutex_lock(&s->lock);
+	mark_busy_calls(s);
+	wake_lane(s, &(struct lane_news){ lane, jobs });
+	pthread_mutex_unlock(&s->lock);
 }
 
 void hub_watch(void *ctx, const struct store_change *changes, size_t n)
@@ -356,9 +395,9 @@ void hub_watch(void *ctx, const struct store_change *changes, size_t n)
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < n; i++) {
 		const struct store_change *c = &changes[i];
-		note_held(s, c);
+		hub_note_held(s, c);
 		if (s->subs.count)
-			tell_subs(s, c);
+			hub_tell_subs(s, c);
 		if (c->to == STATE_WAITING)
 			note_lane(s, news, &news_len, c->lane);
 		is_due = is_due || c->to == STATE_SCHEDULED;
@@ -367,8 +406,9 @@ void hub_watch(void *ctx, const struct store_change *changes, size_t n)
 	if (news_len)
 		mark_busy_calls(s);
 	for (size_t i = 0; i < news_len; i++)
-		wake_lane(s, &news[i]);
+		wake_and_tell(s, &news[i]);
 	pthread_mutex_unlock(&s->lock);
+	peers_tell_jobs(s, changes, n);
 	if (is_due)
 		tick_due_at(s, 0);
 	if (is_granted)

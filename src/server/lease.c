@@ -139,14 +139,23 @@ static int record(struct lease_call *c, struct tx *tx, struct err *e)
 
 static int refresh_lanes(struct server *s, struct tx *tx, struct err *e)
 {
+	struct lane_cache fresh = { .is_fresh = true };
+	pthread_mutex_lock(&s->lock);
+	bool is_fresh = s->lanes.is_fresh;
+	pthread_mutex_unlock(&s->lock);
 	/* Other servers add lanes too. */
-	if (s->lanes.is_fresh && !store_is_shared(s->store))
+	if (is_fresh && !store_is_shared(s->store))
 		return 0;
-	arena_release(&s->lanes.arena);
-	s->lanes.len = 0;
-	if (lanes_list(tx, &s->lanes.arena, &s->lanes.lanes, &s->lanes.len, e))
+	int rc = lanes_list(tx, &fresh.arena, &fresh.lanes, &fresh.len, e);
+	if (rc < 0) {
+		arena_release(&fresh.arena);
 		return -1;
-	s->lanes.is_fresh = true;
+	}
+	/* hub.c looks at it on other threads. */
+	pthread_mutex_lock(&s->lock);
+	arena_release(&s->lanes.arena);
+	s->lanes = fresh;
+	pthread_mutex_unlock(&s->lock);
 	return 0;
 }
 

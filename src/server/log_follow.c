@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "server/peers.h"
 #include "server/server_priv.h"
 #include "store/jobs.h"
 #include "store/logs.h"
@@ -37,6 +38,29 @@ struct follower {
 static void on_change(struct sub *sub, const struct store_change *c);
 
 void log_has_grown(struct server *s, int64_t job)
+{
+	log_was_told(s, job);
+	peers_tell_log(s, job);
+}
+
+/* Logs of jobs that run here are told of as they grow. */
+void log_look_all(struct server *s)
+{
+	size_t at = 0;
+	int64_t job;
+	void *value;
+	pthread_mutex_lock(&s->lock);
+	while (idmap_next(&s->subs, &at, &job, &value)) {
+		if (idmap_find(&s->held, job))
+			continue;
+		for (struct sub *sub = value; sub; sub = sub->next)
+			if (sub->fn == on_change && ((struct follower *)(void *)sub)->is_streaming)
+				http_wake(((struct follower *)(void *)sub)->ask->req);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void log_was_told(struct server *s, int64_t job)
 {
 	pthread_mutex_lock(&s->lock);
 	for (struct sub *sub = idmap_find(&s->subs, job); sub; sub = sub->next)

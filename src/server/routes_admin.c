@@ -7,6 +7,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "server/peers.h"
 #include "server/render.h"
 #include "server/server_priv.h"
 #include "store/blobs.h"
@@ -131,6 +132,7 @@ static int worker_state_run(struct ask *a, struct tx *tx, struct err *e)
 static void worker_state_after(struct ask *a)
 {
 	hub_wake_worker(a->server, a->name);
+	peers_tell_workers(a->server);
 	ask_answer(a, 200);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "server/peers.h"
 #include "server/server_priv.h"
 #include "store/blobs.h"
 #include "store/jobs.h"
@@ -110,7 +111,7 @@ static int start_parts(struct server *s, const struct server_options *o, struct 
 			e->code = ERR_UNREACHABLE;
 		return err_wrap(e, "extend leases");
 	}
-	return tick_start(s, e) || offload_start(s, e) ? -1 : 0;
+	return tick_start(s, e) || offload_start(s, e) || peers_start(s, e) ? -1 : 0;
 }
 
 static void init_tick(struct tick *t)
@@ -139,6 +140,7 @@ int server_open(struct server **out, const struct server_options *o, struct err 
 	init_tick(&s->tick);
 	pthread_mutex_init(&s->users_lock, NULL);
 	pthread_mutex_init(&s->offload.lock, NULL);
+	pthread_mutex_init(&s->peers.lock, NULL);
 	pthread_cond_init(&s->offload.cond, NULL);
 	if (start_parts(s, o, e)) {
 		server_close(s);
@@ -200,6 +202,7 @@ void server_close(struct server *s)
 	if (!s)
 		return;
 	http_server_stop(s->http);
+	peers_stop(s);
 	tick_stop(s);
 	offload_stop(s);
 	store_close(s->store);
@@ -210,6 +213,7 @@ void server_close(struct server *s)
 	free_users(s);
 	pthread_mutex_destroy(&s->users_lock);
 	pthread_mutex_destroy(&s->offload.lock);
+	pthread_mutex_destroy(&s->peers.lock);
 	pthread_cond_destroy(&s->offload.cond);
 	pthread_mutex_destroy(&s->tick.lock);
 	pthread_cond_destroy(&s->tick.cond);

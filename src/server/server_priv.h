@@ -1,8 +1,8 @@
 /* The server's inside: what its files share.
  *
  * Threads: HTTP threads, the store's writer and reader (run() and done() of tasks, hub_watch()), the tick, the
- * offload thread. server->lock guards sessions, what they hold, parked leases and subscriptions (hub.c). With it held
- * only these are called: http_answer* / http_continue / http_wake / http_hold / http_drop, store_write / store_read.
+ * offload thread, and on a shared database the one of peers.c. server->lock guards sessions, what they hold, parked leases and subscriptions (hub.c). With it held
+ * only these are called: http_answer* / http_continue / http_wake / http_hold / http_drop, store_write / store_read, peers_tell_*.
  * Files: hub.c (who waits for what), lease.c and the other feed_*.c, tick.c, offload.c, route.c, routes*.c. */
 #ifndef SLIPWAY_SERVER_SERVER_PRIV_H
 #define SLIPWAY_SERVER_SERVER_PRIV_H
@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/map.h"
 #include "kind/build_type.h"
@@ -29,6 +30,7 @@ enum {
 	PARK_MS_MAX = 60000,
 };
 
+struct ear_job;
 struct lease_call;
 struct http_peer;
 
@@ -41,6 +43,7 @@ struct session {
 	int cancels;	   /* held attempts whose cancel it was not told yet */
 	int64_t heard_ms;  /* boot clock */
 	int64_t stored_ms; /* when a beat last went to the store */
+	bool is_silent;	   /* said to be offline, until it is heard of */
 };
 
 struct held {
@@ -52,9 +55,11 @@ struct held {
 	struct held *next, **link;
 };
 
-/* Somebody wants to hear of a job's changes. Called on the writer's thread with the lock held. */
+/* Somebody wants to hear of a job's changes. Called with the lock held, on the writer's thread or on that of peers.c; what
+ * changed may be told twice. */
 struct sub {
 	int64_t job;
+	int64_t seen; /* how many events it had when a look last told of it; guarded by the lock */
 	void (*fn)(struct sub *s, const struct store_change *c);
 	struct sub *next, **link;
 };
@@ -66,7 +71,7 @@ struct alarm {
 	struct alarm *next, **link;
 };
 
-/* Known lanes; only on the writer's thread. */
+/* Known lanes; changed only on the writer's thread, with the lock held. */
 struct lane_cache {
 	struct arena arena;
 	struct lane *lanes;
@@ -82,6 +87,24 @@ struct tick {
 	/* boot clock, 0 = nothing to do; guarded by its lock */
 	int64_t due_ms, expire_ms, park_ms;
 	bool is_stopping;
+};
+
+struct ear;
+/* peers.c */
+struct peers {
+	pthread_t thread;
+	bool has_thread;
+	_Atomic bool is_stopping, has_others;
+	int wake_fd, stop_fd;
+	pthread_mutex_t lock; /* a leaf */
+	/* guarded: */
+	struct buf out;	  /* entries not told yet */
+	bool is_all;	  /* they are too many to name */
+	int64_t log_told; /* the newest log among them */
+	/* the thread's: */
+	struct ear *ear;
+	int64_t look_ms, said_ms, silent_ms; /* boot clock: the next look, the last message, … */
+	bool is_deaf;
 };
 
 struct offload_item;
@@ -105,6 +128,7 @@ struct server {
 	int64_t started_wall_ms, started_boot_ms;
 	struct tick tick;
 	struct offload offload;
+	struct peers peers;
 	struct lane_cache lanes;
 
 	pthread_mutex_t users_lock;
@@ -131,6 +155,9 @@ int64_t server_beat_ms(const struct server *s);
 void hub_init(struct server *s);
 void hub_release(struct server *s);
 void hub_watch(void *ctx, const struct store_change *changes, size_t n);
+/* (locked) A change of one job: for the session that holds it; for who subscribed. */
+void hub_note_held(struct server *s, const struct store_change *c);
+void hub_tell_subs(struct server *s, const struct store_change *c);
 void hub_sub_add(struct server *s, struct sub *sub);	  /* takes the lock */
 void hub_sub_remove(struct server *s, struct sub *sub);	  /* takes the lock; once or more */
 void hub_alarm_add(struct server *s, struct alarm *a);	  /* takes the lock */
@@ -148,6 +175,20 @@ void hub_unpark(struct server *s, struct lease_call *c); /* (locked) */
 /* Every parked call and alarm that is due, or all: it waits no longer. Gives when the next is due, 0 = none. */
 int64_t hub_expire(struct server *s, int64_t now_boot_ms, bool is_all);
 void hub_wake_worker(struct server *s, const char *worker);
+/* What other servers did, as they told it or as it was seen (peers.c). Each takes the lock. Anybody in the database can say
+ * what he likes: what was told only makes somebody here look. True: among it is the cancel of what is held here. */
+bool hub_hear(struct server *s, const struct store_change *changes, size_t n);
+void hub_wake_lane(struct server *s, int64_t lane, int64_t jobs);
+void hub_wake_all(struct server *s);
+void hub_cancel(struct server *s, int64_t job, int attempt);
+void hub_see(struct server *s, const struct ear_job *jobs, size_t n);
+/* The jobs that somebody waits for or follows; to be freed. NULL: none. */
+int64_t *hub_watched(struct server *s, size_t *n);
+bool hub_may_be_cancelled(struct server *s);
+/* Workers not heard of for a lease's time are said to be offline, to those who cannot know it from this memory. */
+void hub_silence(struct server *s);
+/* What a session holds, by the store's word. */
+void hub_held_set(struct server *s, const char *worker, const char *hex, const struct job *jobs, size_t n);
 bool hub_is_online(struct server *s, const struct worker *w);
 /* Its last sign of life, wall clock. */
 int64_t hub_heard_ms(struct server *s, const struct worker *w);

@@ -4,11 +4,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "server/server_priv.h"
 #include "store/jobs.h"
 
 enum {
 	TICK_JOBS_MAX = 1000, /* in one transaction */
+	TICK_AGAIN_MS = 20,   /* what is due and was not to be had is being done by another server */
 	TICK_RETRY_MS = 1000, /* after an error of the store */
 };
 
@@ -45,7 +47,8 @@ static int64_t do_duty(struct server *s, int (*fn)(struct tx *tx, int64_t *next_
 	if (k.next_ms == 0)
 		return 0;
 	int64_t in_ms = k.next_ms - store_now_ms(s->store);
-	return clock_boot_ms() + (in_ms > 0 ? in_ms : 0);
+	int64_t least_ms = store_is_shared(s->store) ? 1 + (int64_t)random_below(TICK_AGAIN_MS) : 0;
+	return clock_boot_ms() + (in_ms > least_ms ? in_ms : least_ms);
 }
 
 static void plan(int64_t *at, int64_t boot_ms)
@@ -92,6 +95,12 @@ static bool take_duty(int64_t *at, int64_t now_ms)
 	return is_now;
 }
 
+/* Leases that other servers gave, and do not look after any more. */
+static int64_t others_leases_ms(const struct server *s)
+{
+	return clock_boot_ms() + s->lease_ms + (int64_t)random_below((uint64_t)s->lease_ms / 4 + 1);
+}
+
 static void *tick_loop(void *arg)
 {
 	struct server *s = arg;
@@ -107,6 +116,8 @@ static void *tick_loop(void *arg)
 		}
 		pthread_mutex_unlock(&t->lock);
 		int64_t due_ms = is_due ? do_duty(s, due) : 0, expire_ms = is_expire ? do_duty(s, expire) : 0;
+		if (is_expire && store_is_shared(s->store))
+			plan(&expire_ms, others_leases_ms(s));
 		int64_t park_ms = is_park ? hub_expire(s, now_ms, false) : 0;
 		pthread_mutex_lock(&t->lock);
 		plan(&t->due_ms, due_ms);

@@ -221,3 +221,9 @@ int dbserver_open(const char *url, bool is_create, struct tx *writer, struct tx 
 		e->code = ERR_UNREACHABLE;
 	return rc;
 }
+
+int dbserver_connect(const char *url, struct db **out, struct err *e)
+{
+	struct db_options o = { "postgresql", url, DB_MODE_WRITER, store_statements, STMT_COUNT, SCHEMA };
+	return db_open(out, &o, e);
+}

@@ -384,6 +384,24 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_SERVER_LIST] = { "server_list", "SELECT 0",
 			       "SELECT id, name, version, started, beat_at, " PG_IS_ALIVE
 			       " FROM server ORDER BY name" },
+	[STMT_SERVER_SILENT] = { "server_silent", "SELECT 0",
+				 "UPDATE worker SET is_online = 0 WHERE name = $1 AND session = $2 AND server = $3" },
+	[STMT_EAR_SAY] = { "ear_say", "SELECT 0", "SELECT CAST(pg_notify('slipway', $1) AS text)" },
+	/* For each lane one step into its index, in the index's order: no other plan is as cheap for what may be large. */
+	[STMT_EAR_LOOK] = { "ear_look", "SELECT 0",
+			    "WITH beat AS (UPDATE slipway.server SET beat_at = " PG_NOW
+			    " WHERE id = $1 AND beat_at < " PG_NOW " - 4500)"
+			    " SELECT 1, l.id, CAST(0 AS BIGINT) FROM slipway.lane l CROSS JOIN LATERAL"
+			    " (SELECT 1 FROM slipway.job j WHERE j.state = 3 AND j.lane = l.id"
+			    " ORDER BY j.priority DESC, j.id LIMIT 1) AS first"
+			    " UNION ALL SELECT 2, id, attempt FROM slipway.job"
+			    " WHERE CAST($2 AS BIGINT) = 1 AND state IN (4, 5) AND is_cancel_asked = 1"
+			    " UNION ALL SELECT 3, run_at, 0 FROM (SELECT run_at FROM slipway.job WHERE state = 2"
+			    " ORDER BY run_at LIMIT 1) AS due"
+			    " UNION ALL SELECT 4, count(*), 0 FROM slipway.server WHERE id <> $1 AND " PG_IS_ALIVE },
+	[STMT_EAR_JOBS] = { "ear_jobs", "SELECT 0",
+			    "SELECT id, state, events, attempt, lane, is_cancel_asked FROM slipway.job WHERE id ="
+			    " ANY (CAST(string_to_array(CAST($1 AS TEXT), ',') AS BIGINT[]))" },
 	[STMT_META_GET] = { "meta_get", "SELECT 0", "SELECT value FROM meta WHERE name = $1" },
 	[STMT_META_ADD] = { "meta_add", "SELECT 0", "INSERT INTO meta (name, value) VALUES ($1, $2)" },
 };

@@ -81,7 +81,10 @@ int store_open(struct store **out, const struct store_options *o, struct err *e)
 	s->is_serving = o->is_serving;
 	s->data_dir = strdup(o->data_dir);
 	s->files_dir = strdup(o->files_dir ? o->files_dir : o->data_dir);
-	int rc = s->data_dir && s->files_dir ? open_parts(s, o, e) : err_set(e, ERR_NOMEM, "open store");
+	s->db_url = o->db_url ? strdup(o->db_url) : NULL;
+	int rc = s->data_dir && s->files_dir && (s->db_url || !o->db_url)
+			 ? open_parts(s, o, e)
+			 : err_set(e, ERR_NOMEM, "open store");
 	if (rc < 0) {
 		store_close(s);
 		return -1;
@@ -109,6 +112,7 @@ void store_close(struct store *s)
 		close(s->lock_fd);
 	free(s->data_dir);
 	free(s->files_dir);
+	free(s->db_url);
 	free(s);
 }
 

@@ -47,6 +47,7 @@ struct blobs {
 
 struct store {
 	char *data_dir, *files_dir;
+	char *db_url; /* NULL: SQLite */
 	int lock_fd;
 	bool is_serving;
 	struct {
@@ -82,6 +83,8 @@ int dbfile_version(void);
 
 /* The same on a PostgreSQL server. ERR_NOT_FOUND: no schema of ours is there. */
 int dbserver_open(const char *url, bool is_create, struct tx *writer, struct tx *reader, struct err *e);
+/* One more connection, by which statements are sent each by itself. */
+int dbserver_connect(const char *url, struct db **out, struct err *e);
 /* A moment by chance, longer with each try: so that two who were in each other's way are not again. */
 void dbserver_pause(int tries);
 

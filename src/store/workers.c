@@ -112,6 +112,12 @@ int workers_set_online(struct tx *tx, int64_t id, bool is_online, struct err *e)
 	return tx_exec(tx, STMT_WORKER_SET_ONLINE, DB_ARGS(db_int(id), db_int(is_online)), NULL, e);
 }
 
+int workers_fell_silent(struct tx *tx, const char *name, const char *session, struct err *e)
+{
+	return tx_exec(tx, STMT_SERVER_SILENT,
+		       DB_ARGS(text(name), text(session), db_int(tx->store->server.id)), NULL, e);
+}
+
 int workers_set_state(struct tx *tx, const char *name, enum worker_state s, const char *actor, struct err *e)
 {
 	int64_t changed = 0;

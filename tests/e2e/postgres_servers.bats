@@ -149,3 +149,102 @@ held_job='echo started; while [ ! -e "$GO" ]; do sleep 0.02; done; echo finished
 	kill -CONT "${pids[a]}"
 	[ "$(at a show --json "$id" | jq -c '[.attempt, .losses]')" = "[1,0]" ]
 }
+
+# in_time MS COMMAND…: it must not take longer. A sanitizer is given more.
+in_time() {
+	local limit=$1 from to status=0
+	shift
+	! is_slow || limit=$((limit * 10))
+	from=$(date +%s%3N)
+	"$@" || status=$?
+	to=$(date +%s%3N)
+	[ $((to - from)) -le "$limit" ] || {
+		echo "$* took $((to - from)) ms" >&2
+		return 99
+	}
+	return "$status"
+}
+
+@test "a job submitted at one is run by the other's worker at once, and both can wait for it" {
+	start_peer a --slots 0
+	start_peer b --slots 1
+	# The worker is there, and waits.
+	at b run -- true
+	at a workers >/dev/null
+	for _ in 1 2 3 4 5 6 7 8; do
+		in_time 500 at a run -- true
+	done
+}
+
+@test "a log is followed, a job is cancelled, held back and moved from the other server" {
+	start_peer a --slots 1
+	start_peer b --slots 0
+	id=$(at b submit --env "GO=$dir/go" -- sh -c "$held_job")
+	# log_until's follower is b's, the worker's server is a.
+	SLIPWAY_SERVER=unix:$dir/b/slipway.sock log_until "$id" started
+	next=$(at a submit -- true)
+	at b suspend "$next"
+	[ "$(at a show --json "$next" | jq -r .state)" = suspended ]
+	at b resume "$next"
+	at b priority "$next" 7
+	[ "$(at a show --json "$next" | jq -r .priority)" = 7 ]
+	at b cancel "$id"
+	run -1 in_time 3000 at b wait "$id"
+	[ "$(at a show --json "$id" | jq -r .state)" = cancelled ]
+	in_time 1000 at b wait "$next"
+}
+
+@test "a line in a log is seen at the other server within 300 ms" {
+	start_peer a --slots 1
+	start_peer b --slots 0
+	mkfifo "$dir/in"
+	id=$(at a submit -- sh -c "echo started; cat $dir/in")
+	exec {in}<>"$dir/in"
+	exec {log}< <(SLIPWAY_SERVER=unix:$dir/b/slipway.sock exec "$SLIPWAY_BIN" log -f "$id" 2>/dev/null 3>&-)
+	read -r -t 30 line <&"$log"
+	[ "$line" = started ]
+	local limit=0.3 i
+	! is_slow || limit=3
+	for i in 1 2 3 4 5 6; do
+		echo "line $i" >&"$in"
+		read -r -t "$limit" line <&"$log"
+		[ "$line" = "line $i" ]
+	done
+	at b cancel "$id"
+	run at b wait "$id"
+	exec {in}>&- {log}<&-
+}
+
+@test "behind a pooler, where nothing is heard, looks are enough" {
+	local folder=${SLIPWAY_TEST_PG#*host=}
+	folder=${folder%%&*}
+	[ -e "$folder/pool/.s.PGSQL.5432" ] || skip "PgBouncer is not installed"
+	db_url=${db_url/host=$folder/host=$folder/pool}
+	start_peer a --slots 1
+	start_peer b --slots 0
+	at a run -- true
+	in_time 4000 at b run -- true
+	id=$(at b submit --env "GO=$dir/go" -- sh -c "$held_job")
+	SLIPWAY_SERVER=unix:$dir/b/slipway.sock log_until "$id" started
+	at b cancel "$id"
+	run -1 in_time 6000 at b wait "$id"
+}
+
+@test "what an application submits in SQL starts within a look, also while there is one server only" {
+	start_peer a --slots 1
+	at a run -- true
+	id=$(psql -qXAt "$db_url" -c "SELECT slipway.submit('{\"argv\": [\"true\"]}')")
+	in_time 3000 at a wait "$id"
+}
+
+@test "a worker's state is changed at the other server" {
+	start_peer a --slots 1
+	start_peer b --slots 0
+	at a run -- true
+	name=$(at b workers --json | jq -r '.[0].name')
+	at b worker-state "$name" disabled
+	id=$(at b submit -- true)
+	run -4 at a wait "$id" --timeout 300ms
+	at b worker-state "$name" active
+	in_time 2000 at b wait "$id"
+}
