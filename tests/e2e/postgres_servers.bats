@@ -201,6 +201,7 @@ in_time() {
 	id=$(at a submit -- sh -c "echo started; cat $dir/in")
 	exec {in}<>"$dir/in"
 	exec {log}< <(SLIPWAY_SERVER=unix:$dir/b/slipway.sock exec "$SLIPWAY_BIN" log -f "$id" 2>/dev/null 3>&-)
+	local follower=$!
 	read -r -t 30 line <&"$log"
 	[ "$line" = started ]
 	local limit=0.3 i
@@ -212,6 +213,7 @@ in_time() {
 	done
 	at b cancel "$id"
 	run at b wait "$id"
+	kill "$follower" 2>/dev/null || :
 	exec {in}>&- {log}<&-
 }
 
