@@ -18,7 +18,7 @@ struct driver {
 	struct spawner *(*spawner)(const struct run_attempt *a);
 	/* All processes are dead: did they leave files in out/, and a result.json? */
 	void (*inspect)(struct run_attempt *a, bool *has_files, bool *has_result);
-	/* Take it down. What is still on its way out when this returns goes before whatever starts in the slot next. */
+	/* Take it down. What is still on its way out when this returns can be seen by nobody who starts in the slot next. */
 	void (*clean)(struct run_attempt *a);
 };
 

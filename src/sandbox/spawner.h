@@ -5,7 +5,8 @@
  * before the owner starts any thread. They speak by messages over a socket; the owner polls spawner_fd().
  *
  * What it promises:
- *   - an ENDED event comes after every process of that start is dead and reaped, not only the first;
+ *   - an ENDED event comes after every process of that start is dead and reaped, not only the first; but pid 1 of its
+ *     sandbox, which is the spawner's own code, and the root's mounts may still be on their way out;
  *   - at the deadline of spawner_keep_until() it kills everything, even while the owner is stopped;
  *   - when the owner dies (end of the socket) it kills and removes everything and exits. It holds the descriptors
  *     it was given (`held_fds`, the lock of the work folder) until then.
