@@ -125,19 +125,14 @@ static int admin_gc(struct cli *c, struct err *e)
 	return 0;
 }
 
-static int admin_not_yet(struct cli *c, struct err *e)
-{
-	return err_set(e, ERR_UNSUPPORTED, "admin %s: not in this version", c->args.words[0]);
-}
-
 int cmd_admin(struct cli *c, struct err *e)
 {
 	static const struct {
 		const char *name;
 		admin_fn *run;
 	} rows[] = {
-		{ "migrate", admin_migrate }, { "check", admin_check },	   { "gc", admin_gc },
-		{ "move", admin_not_yet },    { "backup", admin_not_yet },
+		{ "migrate", admin_migrate }, { "check", admin_check },	    { "gc", admin_gc },
+		{ "backup", admin_backup },   { "restore", admin_restore }, { "move", admin_move },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (strcmp(rows[i].name, c->args.words[0]) == 0)

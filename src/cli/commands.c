@@ -151,9 +151,13 @@ static const struct option_row priority_options[] = {
 	{ 0 },
 };
 static const struct option_row admin_options[] = {
-	{ "data", 'd', OPTION_TEXT, "DIR", "migrate, check: the data folder of a server that does not run" },
+	{ "data", 'd', OPTION_TEXT, "DIR",
+	  "migrate, check, backup: the data folder of a server that does not run; restore: a new one" },
 	{ "db", 0, OPTION_TEXT, "URL", "the same: the database, if it is not SQLite in that folder" },
 	{ "files", 0, OPTION_TEXT, "DIR", "the same: where blobs and logs are, if it is not that folder" },
+	{ "from", 0, OPTION_TEXT, "PLACE",
+	  "restore: the backup's folder; move: sqlite:DIR or postgresql://…" },
+	{ "to", 0, OPTION_TEXT, "PLACE", "move: sqlite:DIR or postgresql://…" },
 	{ 0 },
 };
 
@@ -361,12 +365,15 @@ const struct command commands[] = {
 	  .options = { worker_options },
 	  .run = cmd_worker },
 	{ .name = "admin",
-	  .arguments = "migrate|check|gc",
+	  .arguments = "migrate|check|gc|backup DIR|restore|move",
 	  .summary = "look after the store",
 	  .about =
 		  "check verifies every invariant of the store and says what breaks one; gc removes stored files that nothing names. With "
 		  "--data they work on the folder of a server that does not run; migrate always does. With --db postgresql://… it "
-		  "makes no difference whether servers run.",
+		  "makes no difference whether servers run. backup makes a folder with everything in it as of one moment, while the server goes "
+		  "on; restore makes an installation of it where there is none; move takes over a whole one that no server uses, from "
+		  "one database to the other. What is taken over is compared row by row and file by file. Workers that hold jobs from "
+		  "before must drop them.",
 	  .flags = SERVER | JSON,
 	  .words_min = 1,
 	  .words_max = -1,

@@ -37,9 +37,8 @@ static void *offload_loop(void *arg)
 	return NULL;
 }
 
-int offload_start(struct server *s, struct err *e)
+static int start(struct offload *o, struct err *e)
 {
-	struct offload *o = &s->offload;
 	o->tail = &o->head;
 	if (pthread_create(&o->thread, NULL, offload_loop, o))
 		return err_set(e, ERR_SYSTEM, "start the thread for long work");
@@ -47,9 +46,13 @@ int offload_start(struct server *s, struct err *e)
 	return 0;
 }
 
-void offload_stop(struct server *s)
+int offload_start(struct server *s, struct err *e)
 {
-	struct offload *o = &s->offload;
+	return start(&s->offload, e) || start(&s->archive, e) ? -1 : 0;
+}
+
+static void stop(struct offload *o)
+{
 	pthread_mutex_lock(&o->lock);
 	o->is_stopping = true;
 	pthread_cond_signal(&o->cond);
@@ -59,9 +62,14 @@ void offload_stop(struct server *s)
 	o->has_thread = false;
 }
 
-void offload_ask(struct ask *a, void (*fn)(struct ask *a))
+void offload_stop(struct server *s)
 {
-	struct offload *o = &a->server->offload;
+	stop(&s->offload);
+	stop(&s->archive);
+}
+
+static void add(struct offload *o, struct ask *a, void (*fn)(struct ask *a))
+{
 	struct offload_item *item = calloc(1, sizeof *item);
 	if (!item) {
 		struct err e = ERR_INIT;
@@ -77,4 +85,14 @@ void offload_ask(struct ask *a, void (*fn)(struct ask *a))
 	o->tail = &item->next;
 	pthread_cond_signal(&o->cond);
 	pthread_mutex_unlock(&o->lock);
+}
+
+void offload_ask(struct ask *a, void (*fn)(struct ask *a))
+{
+	add(&a->server->offload, a, fn);
+}
+
+void offload_archive(struct ask *a, void (*fn)(struct ask *a))
+{
+	add(&a->server->archive, a, fn);
 }

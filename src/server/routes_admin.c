@@ -10,6 +10,7 @@
 #include "server/peers.h"
 #include "server/render.h"
 #include "server/server_priv.h"
+#include "store/backup.h"
 #include "store/blobs.h"
 #include "store/check.h"
 #include "store/jobs.h"
@@ -301,4 +302,40 @@ void gc_route(struct ask *a)
 {
 	touch_type_files(a->server);
 	ask_write(a, gc_run, NULL);
+}
+
+/* --- backup --- */
+
+static void backup_run(struct ask *a)
+{
+	struct err e = ERR_INIT;
+	struct backup_report r;
+	if (store_backup(a->server->store, a->data, &r, &e)) {
+		ask_fail(a, &e);
+		return;
+	}
+	struct json_writer w = ask_writer(a);
+	jw_begin_object(&w);
+	jw_kint(&w, "jobs", r.jobs);
+	jw_kint(&w, "rows", r.rows);
+	jw_kint(&w, "blobs", r.blobs);
+	jw_kint(&w, "logs", r.logs);
+	jw_end_object(&w);
+	ask_answer(a, 200);
+}
+
+void backup_route(struct ask *a)
+{
+	static const char *const fields[] = { "to", NULL };
+	struct err e = ERR_INIT;
+	const char *to = "";
+	const json_t *body = ask_body(a, fields, &e);
+	if (body && json_get_str(body, "to", "", &to, &e) == 0 && to[0] != '/')
+		err_set(&e, ERR_INVALID, "to must be the whole path of a folder, from / on");
+	if (!e.code && !(a->data = arena_strdup(a->arena, to)))
+		err_set(&e, ERR_NOMEM, "no memory for a path");
+	if (e.code)
+		ask_fail(a, &e);
+	else
+		offload_archive(a, backup_run);
 }

@@ -26,6 +26,7 @@ void target_remove_route(struct ask *a);
 void types_route(struct ask *a);
 void check_route(struct ask *a);
 void gc_route(struct ask *a);
+void backup_route(struct ask *a);
 /* feed_log.c */
 int blob_sink_begin(struct ask *a, struct err *e);
 void blob_put_route(struct ask *a);

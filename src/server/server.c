@@ -142,6 +142,8 @@ int server_open(struct server **out, const struct server_options *o, struct err 
 	pthread_mutex_init(&s->offload.lock, NULL);
 	pthread_mutex_init(&s->peers.lock, NULL);
 	pthread_cond_init(&s->offload.cond, NULL);
+	pthread_mutex_init(&s->archive.lock, NULL);
+	pthread_cond_init(&s->archive.cond, NULL);
 	if (start_parts(s, o, e)) {
 		server_close(s);
 		return -1;
@@ -215,6 +217,8 @@ void server_close(struct server *s)
 	pthread_mutex_destroy(&s->offload.lock);
 	pthread_mutex_destroy(&s->peers.lock);
 	pthread_cond_destroy(&s->offload.cond);
+	pthread_mutex_destroy(&s->archive.lock);
+	pthread_cond_destroy(&s->archive.cond);
 	pthread_mutex_destroy(&s->tick.lock);
 	pthread_cond_destroy(&s->tick.cond);
 	free(s->data_dir);

@@ -127,7 +127,7 @@ struct server {
 	uid_t uid;
 	int64_t started_wall_ms, started_boot_ms;
 	struct tick tick;
-	struct offload offload;
+	struct offload offload, archive; /* what takes long; what takes very long: backups */
 	struct peers peers;
 	struct lane_cache lanes;
 
@@ -206,5 +206,7 @@ int offload_start(struct server *s, struct err *e);
 void offload_stop(struct server *s);
 /* Run fn(a) there; the request is held until it has run. */
 void offload_ask(struct ask *a, void (*fn)(struct ask *a));
+/* The same for what would keep others' requests waiting too long there. */
+void offload_archive(struct ask *a, void (*fn)(struct ask *a));
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/embed.h"
 #include "base/path.h"
 #include "store/store_priv.h"
+#include "store/tables_priv.h"
 
 #define FILE_NAME "slipway.db"
 #define NEW_NAME "slipway.db.new"
@@ -200,15 +201,37 @@ static int fsync_dir(const char *path, struct err *e)
 	return fd < 0 || fsync(fd) < 0 ? err_sys(e, "sync %s", path) : 0;
 }
 
-/* A new file gets its name when it is whole. */
-static int create(const char *data_dir, const char *path, struct arena *a, struct err *e)
+/* In one transaction. */
+static int put_in(const char *path, db_fill_fn *fill, void *ctx, struct err *e)
 {
-	const char *fresh = path_join_in(a, data_dir, NEW_NAME);
-	const char *journal = fresh ? arena_printf(a, "%s-journal", fresh) : NULL;
-	if (!journal)
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	size_t len;
+	const struct db_stmt *stmts = tables_statements(NULL, 0, &len, &a);
+	struct db *db;
+	if (!stmts)
 		return err_set(e, ERR_NOMEM, "create %s", path);
-	unlink(fresh);
-	unlink(journal);
+	if (db_open(&db, &(struct db_options){ "sqlite", path, DB_MODE_WRITER, stmts, len }, e) < 0)
+		return -1;
+	int rc = db_begin(db, e) < 0 || fill(db, 0, ctx, e) < 0 || db_commit(db, e) < 0 ? -1 : 0;
+	if (rc < 0)
+		db_rollback(db);
+	/* The last to close checkpoints: all is in the one file then. */
+	db_close(db);
+	return rc;
+}
+
+/* A new file gets its name when it is whole. */
+static int create(const char *data_dir, const char *path, db_fill_fn *fill, void *ctx, struct arena *a,
+		  struct err *e)
+{
+	static const char *const rests[] = { "", "-journal", "-wal", "-shm" };
+	const char *fresh = path_join_in(a, data_dir, NEW_NAME);
+	for (size_t i = 0; i < ARRAY_LEN(rests); i++) {
+		const char *rest = fresh ? arena_printf(a, "%s%s", fresh, rests[i]) : NULL;
+		if (!rest)
+			return err_set(e, ERR_NOMEM, "create %s", path);
+		unlink(rest);
+	}
 	struct db *db;
 	if (db_open(&db,
 		    &(struct db_options){ "sqlite", fresh, DB_MODE_CREATE, probe_statements, PROBE_COUNT },
@@ -216,11 +239,41 @@ static int create(const char *data_dir, const char *path, struct arena *a, struc
 		return -1;
 	int rc = migrate(db, 0, e);
 	db_close(db);
+	if (rc == 0 && fill)
+		rc = put_in(fresh, fill, ctx, e);
 	if (rc < 0)
 		return -1;
 	if (rename(fresh, path) < 0)
 		return err_sys(e, "rename %s", fresh);
 	return fsync_dir(data_dir, e);
+}
+
+int dbfile_create(const char *data_dir, db_fill_fn *fill, void *ctx, struct err *e)
+{
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	const char *path = path_join_in(&a, data_dir, FILE_NAME);
+	if (!path)
+		return err_set(e, ERR_NOMEM, "create a database");
+	return dbfile_check_absent(data_dir, e) < 0 ? -1 : create(data_dir, path, fill, ctx, &a, e);
+}
+
+int dbfile_check_absent(const char *data_dir, struct err *e)
+{
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	const char *path = path_join_in(&a, data_dir, FILE_NAME);
+	if (!path)
+		return err_set(e, ERR_NOMEM, "open %s", data_dir);
+	return is_there(path) ? err_set(e, ERR_CONFLICT, "%s is there already", path) : 0;
+}
+
+int dbfile_open_reader(const char *data_dir, const struct db_stmt *stmts, size_t len, struct db **out,
+		       struct err *e)
+{
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	const char *path = path_join_in(&a, data_dir, FILE_NAME);
+	if (!path)
+		return err_set(e, ERR_NOMEM, "open %s", data_dir);
+	return db_open(out, &(struct db_options){ "sqlite", path, DB_MODE_READER, stmts, len }, e);
 }
 
 static int bring_up(const char *path, int64_t version, struct err *e)
@@ -247,7 +300,7 @@ int dbfile_open(const char *data_dir, bool is_create, struct db **writer, struct
 	if (!is_there(path)) {
 		if (!is_create)
 			return err_set(e, ERR_NOT_FOUND, "there is no %s", path);
-		if (create(data_dir, path, &a, e) < 0)
+		if (create(data_dir, path, NULL, NULL, &a, e) < 0)
 			return -1;
 	}
 	if (probe(path, &a, &version, e) < 0 || bring_up(path, version, e) < 0)

@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "base/random.h"
 #include "store/store_priv.h"
+#include "store/tables_priv.h"
 
 #define SCHEMA "slipway"
 
@@ -24,7 +25,16 @@ enum {
 /* Made from sql/postgres/NNN-….sql. */
 extern const struct embed_file store_sql_postgres[];
 
-enum { PROBE_ENCODING, PROBE_SCHEMA, PROBE_IS_OURS, PROBE_META, PROBE_META_SET, PROBE_LOCK, PROBE_COUNT };
+enum {
+	PROBE_ENCODING,
+	PROBE_SCHEMA,
+	PROBE_IS_OURS,
+	PROBE_META,
+	PROBE_META_SET,
+	PROBE_LOCK,
+	PROBE_OTHERS,
+	PROBE_COUNT
+};
 static const struct db_stmt probe_statements[PROBE_COUNT] = {
 	[PROBE_ENCODING] = { "encoding", "SELECT current_setting('server_encoding')" },
 	[PROBE_SCHEMA] = { "schema", "SELECT count(*) FROM pg_namespace WHERE nspname = '" SCHEMA "'" },
@@ -36,6 +46,9 @@ static const struct db_stmt probe_statements[PROBE_COUNT] = {
 	[PROBE_META_SET] = { "meta_set", "INSERT INTO meta (name, value) VALUES ($1, $2)"
 					 " ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value" },
 	[PROBE_LOCK] = { "lock", "SELECT CAST(pg_advisory_xact_lock(1397508432, 2) AS text)" },
+	[PROBE_OTHERS] = { "others",
+			   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+			   " AND application_name = 'slipway' AND pid <> pg_backend_pid()" },
 };
 
 static int dbserver_version(void)
@@ -226,4 +239,73 @@ int dbserver_connect(const char *url, struct db **out, struct err *e)
 {
 	struct db_options o = { "postgresql", url, DB_MODE_WRITER, store_statements, STMT_COUNT, SCHEMA };
 	return db_open(out, &o, e);
+}
+
+static int refuse_if_there(const struct found *f, struct err *e)
+{
+	return f->is_there ? err_set(e, ERR_CONFLICT, "the database has a schema " SCHEMA " already") : 0;
+}
+
+int dbserver_check_absent(const char *url, struct err *e)
+{
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	struct found f;
+	struct db *db;
+	if (dbserver_open_reader(url, probe_statements, PROBE_COUNT, &db, e) < 0)
+		return -1;
+	int rc = db_begin(db, e) < 0 || look(db, &a, &f, e) < 0 ? -1 : refuse_if_there(&f, e);
+	db_rollback(db);
+	db_close(db);
+	return rc;
+}
+
+int dbserver_check_unused(const char *url, struct err *e)
+{
+	struct db *db;
+	int64_t others = 0;
+	if (dbserver_open_reader(url, probe_statements, PROBE_COUNT, &db, e) < 0)
+		return -1;
+	int rc = db_begin(db, e) < 0 ? -1 : db_get_int(db, PROBE_OTHERS, DB_NO_ARGS, &others, e);
+	db_rollback(db);
+	db_close(db);
+	if (rc == 0 && others)
+		return err_set(e, ERR_BUSY, "the database is in use: %lld connections of Slipway",
+			       (long long)others);
+	return rc;
+}
+
+int dbserver_open_reader(const char *url, const struct db_stmt *stmts, size_t len, struct db **out,
+			 struct err *e)
+{
+	return db_open(out, &(struct db_options){ "postgresql", url, DB_MODE_READER, stmts, len, SCHEMA }, e);
+}
+
+/* The rules of states come at the first start: what is put in is no job's birth. */
+static int create_and_fill(struct db *db, db_fill_fn *fill, void *ctx, struct err *e)
+{
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	struct found f;
+	const char *locked;
+	if (db_begin(db, e) < 0 || get_text(db, PROBE_LOCK, NULL, &a, &locked, e) < 0 ||
+	    look(db, &a, &f, e) < 0 || refuse_if_there(&f, e) < 0 || migrate(db, &a, &f, "", e) < 0 ||
+	    fill(db, PROBE_COUNT, ctx, e) < 0)
+		return -1;
+	return db_commit(db, e);
+}
+
+int dbserver_create(const char *url, db_fill_fn *fill, void *ctx, struct err *e)
+{
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	size_t len;
+	const struct db_stmt *stmts = tables_statements(probe_statements, PROBE_COUNT, &len, &a);
+	struct db *db;
+	if (!stmts)
+		return err_set(e, ERR_NOMEM, "create the schema");
+	if (db_open(&db, &(struct db_options){ "postgresql", url, DB_MODE_WRITER, stmts, len, SCHEMA }, e) <
+	    0)
+		return -1;
+	int rc = create_and_fill(db, fill, ctx, e);
+	db_rollback(db);
+	db_close(db);
+	return rc;
 }

@@ -58,8 +58,8 @@ static int open_parts(struct store *s, const struct store_options *o, struct err
 		return -1;
 	if (stat(s->data_dir, &st) < 0 || stat(s->files_dir, &st) < 0)
 		return err_sys(e, "data folder %s", s->data_dir);
-	if (open_database(s, o, e) < 0 || servers_open(s, e) < 0 || blobs_open(s, e) < 0 ||
-	    logs_open(s, e) < 0 || (o->is_serving && set_offline(s, e) < 0))
+	if (restore_check_ended(s->data_dir, e) < 0 || open_database(s, o, e) < 0 || servers_open(s, e) < 0 ||
+	    blobs_open(s, e) < 0 || logs_open(s, e) < 0 || (o->is_serving && set_offline(s, e) < 0))
 		return -1;
 	if (queue_start(&s->writes, s, store_run_writes, WRITES_AT_ONCE, e) < 0)
 		return -1;
@@ -114,6 +114,13 @@ void store_close(struct store *s)
 	free(s->files_dir);
 	free(s->db_url);
 	free(s);
+}
+
+int store_open_reader(struct store *s, const struct db_stmt *stmts, size_t len, struct db **out,
+		      struct err *e)
+{
+	return s->db_url ? dbserver_open_reader(s->db_url, stmts, len, out, e)
+			 : dbfile_open_reader(s->data_dir, stmts, len, out, e);
 }
 
 void store_write(struct store *s, struct store_task *t)

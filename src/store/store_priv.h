@@ -78,6 +78,25 @@ int store_lock(const char *data_dir, int *fd, struct err *e);
 
 /* Check, create, migrate and open the database. */
 int dbfile_open(const char *data_dir, bool is_create, struct db **writer, struct db **reader, struct err *e);
+/* A new one with what `fill` puts into it: all there at once, or not at all. `base`: the statements of this connection that
+ * come before those of store/tables_priv.h. */
+typedef int db_fill_fn(struct db *db, size_t base, void *ctx, struct err *e);
+int dbfile_create(const char *data_dir, db_fill_fn *fill, void *ctx, struct err *e);
+int dbserver_create(const char *url, db_fill_fn *fill, void *ctx, struct err *e);
+/* ERR_CONFLICT: there is one already. */
+int dbfile_check_absent(const char *data_dir, struct err *e);
+int dbserver_check_absent(const char *url, struct err *e);
+/* A connection that reads, beside the store's own; it never writes nor checkpoints. */
+int store_open_reader(struct store *s, const struct db_stmt *stmts, size_t len, struct db **out,
+		      struct err *e);
+int dbfile_open_reader(const char *data_dir, const struct db_stmt *stmts, size_t len, struct db **out,
+		       struct err *e);
+int dbserver_open_reader(const char *url, const struct db_stmt *stmts, size_t len, struct db **out,
+			 struct err *e);
+/* Whether other servers are connected: ERR_BUSY. */
+int dbserver_check_unused(const char *url, struct err *e);
+/* ERR_CONFLICT: a restore into this folder was cut short. */
+int restore_check_ended(const char *data_dir, struct err *e);
 /* The newest schema this program knows. */
 int dbfile_version(void);
 

@@ -62,7 +62,7 @@ teardown_file() {
 	run -4 sw list --state asleep
 	run -4 sw target show nowhere
 	run -4 sw submit --isolation chroot --target nowhere -- true
-	run -4 sw admin backup
+	run -4 sw admin backup "$dir"
 }
 
 @test "help and manual come from one table" {
