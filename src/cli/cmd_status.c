@@ -50,6 +50,29 @@ static void print_jobs(const json_t *kinds, const json_t *all)
 	table_print(&t);
 }
 
+/* Of several; and what slows all of them down. */
+static void print_servers(const json_t *status)
+{
+	char text[SHOW_BYTES];
+	for (size_t i = 0; field_count(status, "servers") > 1 && i < field_count(status, "servers"); i++) {
+		const json_t *one = field_at(status, "servers", i);
+		printf("server   %s, slipway %s, ", field_text(one, "name"), field_text(one, "version"));
+		if (!field_has(one, "beat_age"))
+			puts("stopped");
+		else if (json_is_true(json_object_get(one, "alive")))
+			puts("alive");
+		else
+			printf("not heard of for %s\n", show_duration(field_ms(one, "beat_age"), text));
+	}
+	const json_t *held = json_object_get(status, "vacuum_held_by");
+	if (json_is_object(held))
+		printf("warning  a transaction of %s (%s, process %lld, %s) has been open for %s: until it ends, the"
+		       " database cannot clean up and becomes slower\n",
+		       field_text(held, "user"), field_text(held, "application"),
+		       (long long)field_int(held, "pid"), field_text(held, "state"),
+		       show_duration(field_ms(held, "age"), text));
+}
+
 int cmd_status(struct cli *c, struct err *e)
 {
 	CLEAN_JSON json_t *status = api_get(c->api, "/v1/status", NULL, e);
@@ -68,6 +91,7 @@ int cmd_status(struct cli *c, struct err *e)
 	if (field_has(status, "disk"))
 		printf("disk     %s free\n",
 		       show_size(field_int(json_object_get(status, "disk"), "free"), text));
+	print_servers(status);
 	printf("workers  %lld online, %lld of %lld slots in use\n\n", (long long)field_int(workers, "online"),
 	       (long long)field_int(workers, "running"), (long long)field_int(workers, "slots"));
 	print_jobs(json_object_get(status, "kinds"), json_object_get(status, "jobs"));

@@ -292,7 +292,8 @@ void peers_stop(struct server *s)
 		eventfd_write(p->stop_fd, 1);
 		pthread_join(p->thread, NULL);
 	}
-	p->has_thread = p->has_others = false;
+	p->has_thread = false;
+	p->has_others = false;
 	ear_close(p->ear);
 	p->ear = NULL;
 	if (p->wake_fd > 0)

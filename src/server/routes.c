@@ -137,11 +137,13 @@ const struct route routes[] = {
 	  "Bring a file that jobs will name as an input. 201, or 200 if it is there.", "the bytes",
 	  "{\"sha256\":\"…\",\"size\":4096}" },
 	{ "GET", "/v1/status", ACCESS_READ, status_route, 0, NULL, NULL, "What goes on, in numbers.", NULL,
-	  "{\"version\":\"0.1.0\",\"database\":\"sqlite\",\"data\":\"…\",\"time\":\"…\",\"jobs\":{\"waiting\":3,…},"
+	  "{\"version\":\"0.1.0\",\"name\":\"…\",\"database\":\"postgresql\",\"data\":\"…\",\"time\":\"…\",\"jobs\":{\"waiting\":3,…},"
 	  "\"kinds\":{\"command\":{\"waiting\":3,…},…},\"workers\":{\"online\":1,\"slots\":2,\"running\":2},"
+	  "\"servers\":[{\"name\":\"…\",\"version\":\"0.1.0\",\"alive\":true,\"started\":\"…\",\"beat_age\":2}],"
+	  "\"vacuum_held_by\":{\"pid\":4711,\"user\":\"…\",\"application\":\"psql\",\"state\":\"idle in transaction\",\"age\":900},"
 	  "\"uptime\":60,\"started\":\"…\"}" },
 	{ "GET", "/v1/workers", ACCESS_READ, workers_list_route, 0, NULL, NULL, "All workers.", NULL,
-	  "{\"workers\":[{\"id\":1,\"name\":\"builder1\",\"state\":\"active\",\"online\":true,\"slots\":2,\"running\":0,…}]}" },
+	  "{\"workers\":[{\"id\":1,\"name\":\"builder1\",\"state\":\"active\",\"online\":true,\"slots\":2,\"running\":0,\"server\":\"…\",…}]}" },
 	{ "POST", "/v1/workers/{name}", ACCESS_ADMIN, worker_state_route, BODY_SMALL, NULL, NULL,
 	  "active: gets work. draining: finishes what it has. disabled: gets none.",
 	  "{\"state\":\"draining\"}", "{\"name\":\"builder1\",\"state\":\"draining\"}" },

@@ -15,6 +15,7 @@
 #include "store/check.h"
 #include "store/jobs.h"
 #include "store/records.h"
+#include "store/servers.h"
 
 /* --- status --- */
 
@@ -62,13 +63,57 @@ static void write_workers(struct server *s, struct json_writer *w, const struct 
 	jw_end_object(w);
 }
 
+static void write_servers(struct server *s, struct json_writer *w, const struct server_row *rows, size_t n)
+{
+	jw_key(w, "servers");
+	jw_begin_array(w);
+	for (size_t i = 0; i < n; i++) {
+		jw_begin_object(w);
+		jw_kstr(w, "name", rows[i].name);
+		jw_kstr(w, "version", rows[i].version);
+		jw_kbool(w, "alive", rows[i].is_alive);
+		jw_ktime(w, "started", rows[i].started_ms);
+		jw_key(w, "beat_age");
+		if (rows[i].beat_ms)
+			jw_seconds(w, store_now_ms(s->store) - rows[i].beat_ms);
+		else
+			jw_null(w);
+		jw_end_object(w);
+	}
+	jw_end_array(w);
+}
+
+/* So long a transaction is nobody's who only works. */
+enum { HOLDER_MS = 5 * 60 * 1000 };
+
+static void write_holder(struct json_writer *w, const struct holder *h)
+{
+	jw_key(w, "vacuum_held_by");
+	if (!h->is_there) {
+		jw_null(w);
+		return;
+	}
+	jw_begin_object(w);
+	jw_kint(w, "pid", h->pid);
+	jw_kstr(w, "user", h->user);
+	jw_kstr(w, "application", h->application);
+	jw_kstr(w, "state", h->state);
+	jw_key(w, "age");
+	jw_seconds(w, h->age_ms);
+	jw_end_object(w);
+}
+
 static int status_run(struct ask *a, struct tx *tx, struct err *e)
 {
 	struct server *s = a->server;
 	struct tally *tallies;
 	struct worker *workers;
-	size_t tallies_len, workers_len;
-	if (jobs_tallies(tx, a->arena, &tallies, &tallies_len, e) ||
+	struct server_row *servers;
+	struct holder holder;
+	size_t tallies_len, workers_len, servers_len;
+	if (servers_list(tx, a->arena, &servers, &servers_len, e) ||
+	    holder_find(tx, s->holder_ms ? s->holder_ms : HOLDER_MS, a->arena, &holder, e) ||
+	    jobs_tallies(tx, a->arena, &tallies, &tallies_len, e) ||
 	    workers_list(tx, a->arena, &workers, &workers_len, e))
 		return -1;
 	struct json_writer w = ask_writer(a);
@@ -80,6 +125,8 @@ static int status_run(struct ask *a, struct tx *tx, struct err *e)
 	jw_ktime(&w, "time", store_now_ms(s->store));
 	write_tallies(&w, tallies, tallies_len);
 	write_workers(s, &w, workers, workers_len);
+	write_servers(s, &w, servers, servers_len);
+	write_holder(&w, &holder);
 	jw_key(&w, "uptime");
 	jw_seconds(&w, clock_boot_ms() - s->started_boot_ms);
 	jw_ktime(&w, "started", s->started_wall_ms);

@@ -131,6 +131,7 @@ int server_open(struct server **out, const struct server_options *o, struct err 
 		return err_set(e, ERR_NOMEM, "no memory for a server");
 	s->uid = geteuid();
 	s->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS_DEFAULT;
+	s->holder_ms = o->holder_ms;
 	s->http_threads = o->http_threads ? o->http_threads : 2;
 	s->started_wall_ms = clock_wall_ms();
 	s->started_boot_ms = clock_boot_ms();

@@ -22,7 +22,8 @@ struct server_options {
 	const char *db_url;
 	const char *types_dir; /* folder of build types; NULL = none */
 	int64_t lease_ms;      /* 0 = 20 s; a worker renews four times as often */
-	int http_threads;      /* 0 = 2 */
+	int64_t holder_ms; /* status names a transaction open for so long that holds back vacuum; 0 = 5 min */
+	int http_threads;  /* 0 = 2 */
 };
 
 /* ERR_UNREACHABLE: the database is not there (yet); whoever can wait tries again. */

@@ -85,7 +85,7 @@ struct tick {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	/* boot clock, 0 = nothing to do; guarded by its lock */
-	int64_t due_ms, expire_ms, park_ms;
+	int64_t due_ms, expire_ms, park_ms, seal_ms;
 	bool is_stopping;
 };
 
@@ -119,7 +119,7 @@ struct offload {
 
 struct server {
 	char *data_dir;
-	int64_t lease_ms;
+	int64_t lease_ms, holder_ms;
 	int http_threads;
 	struct store *store;
 	struct http_server *http;

@@ -7,16 +7,20 @@
 #include "base/random.h"
 #include "server/server_priv.h"
 #include "store/jobs.h"
+#include "store/logs.h"
 
 enum {
 	TICK_JOBS_MAX = 1000, /* in one transaction */
 	TICK_AGAIN_MS = 20,   /* what is due and was not to be had is being done by another server */
+	SEAL_MS = 10 * 60 * 1000,
 	TICK_RETRY_MS = 1000, /* after an error of the store */
 };
 
+typedef int tick_duty_fn(struct tx *tx, int64_t *next_ms, struct err *e);
+
 struct tick_task {
 	struct store_task task;
-	int (*fn)(struct tx *tx, int64_t *next_ms, struct err *e);
+	tick_duty_fn *fn;
 	int64_t next_ms;
 };
 
@@ -30,17 +34,27 @@ static int expire(struct tx *tx, int64_t *next_ms, struct err *e)
 	return jobs_expire(tx, TICK_JOBS_MAX, LEASE_GRACE_MS, next_ms, e);
 }
 
+/* Of servers that were killed before they had sealed them. */
+static int seal(struct tx *tx, int64_t *next_ms, struct err *e)
+{
+	*next_ms = tx_now_ms(tx) + SEAL_MS + (int64_t)random_below(SEAL_MS / 4);
+	return logs_find_unsealed(tx, e);
+}
+
 static int tick_run(struct tx *tx, struct store_task *t, struct err *e)
 {
 	struct tick_task *k = container_of(t, struct tick_task, task);
 	return k->fn(tx, &k->next_ms, e);
 }
 
+/* store_write_wait; or store_read_wait for one that only looks, and must not hold up those who write. */
+typedef int tick_wait_fn(struct store *s, struct store_task *t);
+
 /* Runs the duty; gives when to come again on the boot clock, 0 = not planned. */
-static int64_t do_duty(struct server *s, int (*fn)(struct tx *tx, int64_t *next_ms, struct err *e))
+static int64_t do_duty(struct server *s, tick_duty_fn *fn, tick_wait_fn *wait)
 {
 	struct tick_task k = { .task = { .run = tick_run }, .fn = fn };
-	if (store_write_wait(s->store, &k.task)) {
+	if (wait(s->store, &k.task)) {
 		log_err(&k.task.err, "tick");
 		return clock_boot_ms() + TICK_RETRY_MS;
 	}
@@ -63,6 +77,7 @@ static int64_t earliest(const struct tick *t)
 	plan(&at, t->due_ms);
 	plan(&at, t->expire_ms);
 	plan(&at, t->park_ms);
+	plan(&at, t->seal_ms);
 	return at;
 }
 
@@ -109,23 +124,37 @@ static void *tick_loop(void *arg)
 	while (!t->is_stopping) {
 		int64_t now_ms = clock_boot_ms();
 		bool is_due = take_duty(&t->due_ms, now_ms), is_expire = take_duty(&t->expire_ms, now_ms),
-		     is_park = take_duty(&t->park_ms, now_ms);
-		if (!is_due && !is_expire && !is_park) {
+		     is_park = take_duty(&t->park_ms, now_ms), is_seal = take_duty(&t->seal_ms, now_ms);
+		if (!is_due && !is_expire && !is_park && !is_seal) {
 			wait_until(t, earliest(t));
 			continue;
 		}
 		pthread_mutex_unlock(&t->lock);
-		int64_t due_ms = is_due ? do_duty(s, due) : 0, expire_ms = is_expire ? do_duty(s, expire) : 0;
+		int64_t due_ms = is_due ? do_duty(s, due, store_write_wait) : 0,
+			expire_ms = is_expire ? do_duty(s, expire, store_write_wait) : 0;
 		if (is_expire && store_is_shared(s->store))
 			plan(&expire_ms, others_leases_ms(s));
+		int64_t seal_ms = is_seal ? do_duty(s, seal, store_read_wait) : 0;
 		int64_t park_ms = is_park ? hub_expire(s, now_ms, false) : 0;
 		pthread_mutex_lock(&t->lock);
 		plan(&t->due_ms, due_ms);
 		plan(&t->expire_ms, expire_ms);
 		plan(&t->park_ms, park_ms);
+		plan(&t->seal_ms, seal_ms);
 	}
 	pthread_mutex_unlock(&t->lock);
 	return NULL;
+}
+
+static void pull(struct server *s, int64_t *at, int64_t boot_ms)
+{
+	struct tick *t = &s->tick;
+	pthread_mutex_lock(&t->lock);
+	int64_t before = earliest(t);
+	plan(at, boot_ms);
+	if (earliest(t) != before)
+		pthread_cond_signal(&t->cond);
+	pthread_mutex_unlock(&t->lock);
 }
 
 int tick_start(struct server *s, struct err *e)
@@ -135,6 +164,7 @@ int tick_start(struct server *s, struct err *e)
 	s->tick.has_thread = true;
 	tick_due_at(s, 0);
 	tick_expire_at(s, clock_boot_ms());
+	pull(s, &s->tick.seal_ms, clock_boot_ms() + SEAL_MS);
 	return 0;
 }
 
@@ -148,17 +178,6 @@ void tick_stop(struct server *s)
 	if (t->has_thread)
 		pthread_join(t->thread, NULL);
 	t->has_thread = false;
-}
-
-static void pull(struct server *s, int64_t *at, int64_t boot_ms)
-{
-	struct tick *t = &s->tick;
-	pthread_mutex_lock(&t->lock);
-	int64_t before = earliest(t);
-	plan(at, boot_ms);
-	if (earliest(t) != before)
-		pthread_cond_signal(&t->cond);
-	pthread_mutex_unlock(&t->lock);
 }
 
 void tick_due_at(struct server *s, int64_t boot_ms)

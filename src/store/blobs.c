@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -51,6 +52,31 @@ static int remove_parts(struct store *s, struct err *e)
 	return 0;
 }
 
+static void lock_names(struct blobs *b)
+{
+	pthread_mutex_lock(&b->lock);
+	while (b->lock_fd >= 0 && flock(b->lock_fd, LOCK_EX) < 0 && errno == EINTR)
+		;
+}
+
+static void unlock_names(struct blobs *b)
+{
+	if (b->lock_fd >= 0)
+		flock(b->lock_fd, LOCK_UN);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static int open_lock(struct store *s, struct err *e)
+{
+	CLEAN_FREE char *path = NULL;
+	if (asprintf(&path, "%s/blobs.lock", s->files_dir) < 0) {
+		path = NULL;
+		return err_set(e, ERR_NOMEM, "open blobs");
+	}
+	s->blobs.lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return s->blobs.lock_fd < 0 ? err_sys(e, "open %s", path) : 0;
+}
+
 int blobs_open(struct store *s, struct err *e)
 {
 	struct blobs *b = &s->blobs;
@@ -64,6 +90,8 @@ int blobs_open(struct store *s, struct err *e)
 	b->dir_fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->dir_fd < 0)
 		return err_sys(e, "open %s", b->dir);
+	if (store_is_shared(s) && open_lock(s, e) < 0)
+		return -1;
 	return remove_parts(s, e);
 }
 
@@ -71,6 +99,8 @@ void blobs_close(struct store *s)
 {
 	if (s->blobs.dir_fd >= 0)
 		close(s->blobs.dir_fd);
+	if (s->blobs.lock_fd >= 0)
+		close(s->blobs.lock_fd);
 	free(s->blobs.dir);
 }
 
@@ -139,7 +169,7 @@ static int give_name(struct blob_upload *u, const char *sha256, struct err *e)
 	int64_t size;
 	if (fchmod(u->fd, 0444) < 0 || fsync(u->fd) < 0)
 		return err_sys(e, "sync an upload");
-	pthread_mutex_lock(&b->lock);
+	lock_names(b);
 	int rc = 0;
 	if (blob_exists(u->store, sha256, &size) && size == u->size_bytes) {
 		/* It is young again, so that it is not collected before a row names it. */
@@ -149,7 +179,7 @@ static int give_name(struct blob_upload *u, const char *sha256, struct err *e)
 	}
 	if (rc < 0)
 		err_sys(e, "store blob %s", sha256);
-	pthread_mutex_unlock(&b->lock);
+	unlock_names(b);
 	if (rc == 0 && !*u->name && fsync(b->dir_fd) < 0)
 		return err_sys(e, "sync %s", b->dir);
 	return rc;
@@ -217,14 +247,14 @@ static int collect_one(struct tx *tx, const char *name, int64_t before_ms, int *
 	if (is_used)
 		return 0;
 	struct stat st;
-	pthread_mutex_lock(&b->lock);
+	lock_names(b);
 	if (fstatat(b->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 < before_ms &&
 	    unlinkat(b->dir_fd, name, 0) == 0) {
 		(*removed)++;
 		*bytes += st.st_size;
 	}
-	pthread_mutex_unlock(&b->lock);
+	unlock_names(b);
 	return 0;
 }
 
@@ -241,6 +271,11 @@ int blobs_gc(struct tx *tx, int64_t grace_ms, int *removed, int64_t *bytes, stru
 	CLEAN_DIR DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	if (!dir)
 		return err_sys(e, "read %s", b->dir);
+	int64_t is_ours = 1;
+	if (store_is_shared(tx->store) && tx_get_int(tx, STMT_GC_LOCK, DB_NO_ARGS, &is_ours, e) < 0)
+		return -1;
+	if (!is_ours)
+		return err_set(e, ERR_BUSY, "another server is doing it");
 	struct dirent *entry;
 	while ((entry = readdir(dir)))
 		if (hash_is_hex(entry->d_name) &&

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <zstd.h>
 
@@ -74,11 +75,20 @@ static int seal(struct logs *l, const struct seal_job *j, struct err *e)
 	struct stat st;
 	log_file_name(j->job, j->attempt, plain);
 	log_sealed_name(j->job, j->attempt, sealed);
-	CLEAN_FD int from = openat(l->dir_fd, plain, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* To write, since a network's file system locks for writing only what is open for it. */
+	CLEAN_FD int from = openat(l->dir_fd, plain, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (from < 0 && errno == ENOENT)
 		return 0;
-	if (from < 0 || fstat(from, &st) < 0)
+	if (from < 0)
 		return err_sys(e, "seal a log");
+	/* Another server does it. */
+	if (flock(from, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 0 : err_sys(e, "seal a log");
+	if (fstat(from, &st) < 0)
+		return err_sys(e, "seal a log");
+	/* Or has done it. */
+	if (st.st_nlink == 0)
+		return 0;
 	CLEAN_FD int to = openat(l->dir_fd, l->temporary,
 				 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (to < 0)
@@ -155,9 +165,9 @@ static bool parse_name(const char *name, int64_t *job, int *attempt)
 	return !errno && n > 0 && n == *attempt && strcmp(log_file_name(*job, *attempt, again), name) == 0;
 }
 
-/* Logs whose attempt ended before the store was closed, or killed. */
-static int find_unsealed(struct store *s, struct err *e)
+int logs_find_unsealed(struct tx *tx, struct err *e)
 {
+	struct store *s = tx->store;
 	struct logs *l = &s->logs;
 	int copy = openat(l->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CLEAN_DIR DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -169,8 +179,8 @@ static int find_unsealed(struct store *s, struct err *e)
 		int attempt;
 		if (!parse_name(entry->d_name, &job, &attempt))
 			continue;
-		if (tx_get_int(&s->writer, STMT_ATTEMPT_OUTCOME, DB_ARGS(db_int(job), db_int(attempt)),
-			       &outcome, e) < 0)
+		if (tx_get_int(tx, STMT_ATTEMPT_OUTCOME, DB_ARGS(db_int(job), db_int(attempt)), &outcome, e) <
+		    0)
 			return -1;
 		if (outcome != OUTCOME_RUNNING)
 			add_job(l, job, attempt);
@@ -202,7 +212,7 @@ int logs_open(struct store *s, struct err *e)
 	unlinkat(l->dir_fd, l->temporary, 0);
 	if (db_begin(s->writer.db, e) < 0)
 		return -1;
-	int found = find_unsealed(s, e);
+	int found = logs_find_unsealed(&s->writer, e);
 	db_rollback(s->writer.db);
 	if (found < 0)
 		return -1;

@@ -11,6 +11,7 @@
 struct err;
 struct log_reader;
 struct store;
+struct tx;
 
 const char *logs_dir(const struct store *s);
 /* Append at `offset`: bytes that are there already are a no-op, a gap is ERR_CONFLICT. *size: what is
@@ -25,8 +26,9 @@ int log_reader_open(struct store *s, int64_t job, int attempt, int64_t offset, s
 		    struct err *e);
 int64_t log_reader_read(struct log_reader *r, void *bytes, size_t n, struct err *e);
 void log_reader_close(struct log_reader *r);
-/* The attempt is over: compress it when there is time. Logs that a crash left uncompressed are found at
- * open. */
+/* The attempt is over: compress it when there is time. Of several servers that share the folder one does it. */
 void log_seal(struct store *s, int64_t job, int attempt);
+/* The same for each log whose attempt is over: what was left by a server that was killed. At open; and from a task's run(). */
+int logs_find_unsealed(struct tx *tx, struct err *e);
 
 #endif

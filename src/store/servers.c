@@ -232,3 +232,23 @@ int servers_list(struct tx *tx, struct arena *a, struct server_row **out, size_t
 	}
 	return rc < 0 ? -1 : 0;
 }
+
+int holder_find(struct tx *tx, int64_t least_ms, struct arena *a, struct holder *out, struct err *e)
+{
+	CLEAN_ROWS struct db_rows rows = { .db = tx->db };
+	*out = (struct holder){ .user = "" };
+	if (!store_is_shared(tx->store))
+		return 0;
+	if (tx_query(tx, STMT_VACUUM_HELD, DB_ARGS(db_int(least_ms)), &rows, e) < 0)
+		return -1;
+	int rc = db_next(&rows, e);
+	if (rc <= 0)
+		return rc;
+	*out = (struct holder){ .is_there = true,
+				.pid = db_col_int(&rows, 0),
+				.user = db_col_str(&rows, 1, a),
+				.application = db_col_str(&rows, 2, a),
+				.state = db_col_str(&rows, 3, a),
+				.age_ms = db_col_int(&rows, 4) };
+	return out->user && out->application && out->state ? 0 : err_set(e, ERR_NOMEM, "status");
+}

@@ -28,4 +28,13 @@ struct server_row {
 /* All that were heard of in the last week, by name; none on SQLite. From a task's run(). */
 int servers_list(struct tx *tx, struct arena *a, struct server_row **out, size_t *n, struct err *e);
 
+/* The oldest transaction in the database that has been open for `least_ms` or longer and keeps dead rows from being cleaned
+ * up, which makes everything slower in the end. Of what the database lets this server see. */
+struct holder {
+	bool is_there;
+	int64_t pid, age_ms;
+	const char *user, *application, *state;
+};
+int holder_find(struct tx *tx, int64_t least_ms, struct arena *a, struct holder *out, struct err *e);
+
 #endif

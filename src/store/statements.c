@@ -402,6 +402,15 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_EAR_JOBS] = { "ear_jobs", "SELECT 0",
 			    "SELECT id, state, events, attempt, lane, is_cancel_asked FROM slipway.job WHERE id ="
 			    " ANY (CAST(string_to_array(CAST($1 AS TEXT), ',') AS BIGINT[]))" },
+	[STMT_GC_LOCK] = { "gc_lock", "SELECT 0", "SELECT pg_try_advisory_xact_lock(1397508432, 3)" },
+	/* Others' are shown to members of pg_read_all_stats only. */
+	[STMT_VACUUM_HELD] = { "vacuum_held", "SELECT 0",
+			       "SELECT pid, CAST(usename AS TEXT), application_name, state,"
+			       " CAST(extract(epoch FROM clock_timestamp() - xact_start) * 1000 AS BIGINT)"
+			       " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+			       " AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)"
+			       " AND xact_start < clock_timestamp() - CAST($1 AS BIGINT) * INTERVAL '1 millisecond'"
+			       " ORDER BY xact_start LIMIT 1" },
 	[STMT_META_GET] = { "meta_get", "SELECT 0", "SELECT value FROM meta WHERE name = $1" },
 	[STMT_META_ADD] = { "meta_add", "SELECT 0", "INSERT INTO meta (name, value) VALUES ($1, $2)" },
 };

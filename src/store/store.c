@@ -72,7 +72,7 @@ int store_open(struct store **out, const struct store_options *o, struct err *e)
 	struct store *s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, ERR_NOMEM, "open store");
-	s->lock_fd = s->blobs.dir_fd = s->logs.dir_fd = -1;
+	s->lock_fd = s->blobs.dir_fd = s->blobs.lock_fd = s->logs.dir_fd = -1;
 	s->watch = o->watch;
 	s->ctx = o->ctx;
 	s->clock_offset_ms = clock_wall_ms() - clock_boot_ms();

@@ -42,7 +42,9 @@ struct logs {
 struct blobs {
 	char *dir;
 	int dir_fd;
-	pthread_mutex_t lock; /* between a blob that gets its name and one that is removed */
+	/* Between a blob that gets its name and one that is removed: of threads, and of servers that share the folder. */
+	pthread_mutex_t lock;
+	int lock_fd; /* -1: nobody shares it */
 };
 
 struct store {

@@ -40,7 +40,8 @@ void sfx_start(struct sfx *fx)
 	const struct server_options o = { .data_dir = fx->dir,
 					  .files_dir = *fx->files_dir ? fx->files_dir : NULL,
 					  .db_url = fx->db_url,
-					  .lease_ms = fx->lease_ms };
+					  .lease_ms = fx->lease_ms,
+					  .holder_ms = fx->holder_ms };
 	if (server_open(&fx->server, &o, &e))
 		fail_msg("open: %s", e.text);
 	if (server_listen(fx->server, listen_at(fx->socket), &e))

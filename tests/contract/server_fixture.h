@@ -14,7 +14,7 @@ struct server;
 struct sfx {
 	char dir[64], files_dir[64], socket[96]; /* files_dir "": dir */
 	char *db_url;				 /* NULL: SQLite */
-	int64_t lease_ms;
+	int64_t lease_ms, holder_ms;		 /* 0: the server's own */
 	struct server *server;
 };
 
