@@ -129,6 +129,36 @@ register() {
 	[ "$(sw admin check)" = "0 violations" ]
 }
 
+@test "a worker that runs an attempt from before a restore kills it, and runs what it is given then" {
+	local old=$data/slipway.sock mark=1000.$$$RANDOM
+	stop_server
+	start_server --slots 0
+	"$SLIPWAY_BIN" worker --server "unix:$old" --slots 1 --work "$dir/work" 2>"$dir/worker.err" 3>&- &
+	worker=$!
+	id=$(sw submit --suspended -- sh -c "echo begun \$SLIPWAY_ATTEMPT; exec sleep $mark")
+	sw admin backup "$dir/b"
+	sw resume "$id"
+	log_until "$id" "begun 1"
+	kill -KILL "$server_pid"
+	wait "$server_pid" || :
+	make_place
+	restore "$dir/b"
+	data=$new
+	[ -z "${new_url:-}" ] || db_url=$new_url
+	rm -f "$old"
+	start_server --slots 0 --listen "unix:$old"
+	sw resume "$id"
+	# The same number of the attempt, but it is another one.
+	log_until "$id" "begun 1"
+	[ "$(pgrep -c -f "^sleep $mark\$")" = 1 ]
+	sw cancel "$id"
+	sw wait "$id" || :
+	check_field "$id" .state cancelled
+	kill "$worker"
+	wait "$worker" || :
+	! pgrep -f "^sleep $mark\$" || return 1
+}
+
 @test "a restore takes nothing that is not what the manifest says, and nothing into what is there" {
 	sw run --collect x -- sh -c 'echo x >$SLIPWAY_OUT/x'
 	sw admin backup "$dir/b"
