@@ -114,6 +114,7 @@ static void kill_roamer(void)
 	start_roamer();
 }
 
+/* Strokes fall on a burst of calls and end it, once it has been hit. */
 static void kill_a_server(void)
 {
 	struct rig *r = rigs[chance_below(SERVERS)];
@@ -131,6 +132,7 @@ static void kill_a_server(void)
 			return;
 	}
 	rig_kill(r);
+	load_burst(false);
 	rig_launch(r, options);
 	start_server(r);
 }
@@ -138,6 +140,7 @@ static void kill_a_server(void)
 static void stop_at_once(void)
 {
 	pg_must("crash");
+	load_burst(false);
 	pause_ms((int64_t)chance_below(DOWN_MAX_MS));
 	pg_must("again");
 }
@@ -145,6 +148,7 @@ static void stop_at_once(void)
 static void fail_over(void)
 {
 	pg_must("promote");
+	load_burst(false);
 	load_wait_for_progress();
 	pg_must("rebuild");
 }
@@ -188,6 +192,7 @@ static void fill_the_disk(void)
 
 static void be_short(void)
 {
+	load_burst(false);
 	switch (chance_below(3)) {
 	case 0:
 		use_up_connections();
