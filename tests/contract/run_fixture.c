@@ -269,6 +269,25 @@ int rx_count_processes(int64_t job)
 	return found;
 }
 
+pid_t rx_find_process(int64_t job, const char *name)
+{
+	char want[64];
+	pid_t found = 0;
+	snprintf(want, sizeof want, "SLIPWAY_JOB=%lld", (long long)job);
+	CLEAN_DIR DIR *d = opendir("/proc");
+	for (struct dirent *entry; d && !found && (entry = readdir(d)) != NULL;) {
+		char path[300];
+		CLEAN_BUF struct buf comm = BUF_INIT;
+		snprintf(path, sizeof path, "/proc/%s/comm", entry->d_name);
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+		    has_environment(entry->d_name, want) &&
+		    fd_read_file(AT_FDCWD, path, 64, &comm, NULL) == 0 &&
+		    strncmp(comm.data, name, strlen(name)) == 0 && comm.data[strlen(name)] == '\n')
+			found = (pid_t)strtol(entry->d_name, NULL, 10);
+	}
+	return found;
+}
+
 int rx_count_files(const char *path)
 {
 	int found = 0;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -68,6 +69,8 @@ void rx_assert_log(struct rx *fx, const char *text);
 
 /* How many processes of this machine have SLIPWAY_JOB=job in their environment. */
 int rx_count_processes(int64_t job);
+/* The first of them that is called `name`; 0: there is none. */
+pid_t rx_find_process(int64_t job, const char *name);
 /* Files and folders beneath a folder, deep. */
 int rx_count_files(const char *path);
 /* Control groups of this runner's folder. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -926,19 +927,62 @@ static int close_either(void **state)
 	return 0;
 }
 
+/* Pages in memory. */
+static long resident_pages(pid_t pid)
+{
+	char path[64];
+	long size = 0, resident = 0;
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+	CLEAN_FILE FILE *f = fopen(path, "re");
+	return f && fscanf(f, "%ld %ld", &size, &resident) == 2 ? resident : 0;
+}
+
+static pid_t wait_for_process(int64_t job, const char *name, long pages)
+{
+	int64_t until = clock_boot_ms() + 20000;
+	for (;;) {
+		pid_t pid = rx_find_process(job, name);
+		if (pid && resident_pages(pid) >= pages)
+			return pid;
+		assert_true(clock_boot_ms() < until);
+	}
+}
+
+/* One with much memory is long in dying: whoever does not wait for that tells the end too early. */
+static void test_ended_is_told_when_all_are_dead(void **state)
+{
+	struct rx *fx = *state;
+	struct spec s = rx_spec(fx, "trap 'exit 0' TERM; dd bs=400M count=1000 if=/dev/zero of=/dev/null & "
+				    "while :; do sleep 0.01; done");
+	int finished = fx->finished;
+	rx_start(fx, &s);
+	while (!rx_count_processes(s.job))
+		rx_turn(fx);
+	pid_t large = wait_for_process(s.job, "dd", (400L << 20) / sysconf(_SC_PAGESIZE));
+	pid_t shell = wait_for_process(s.job, "sh", 1);
+	CLEAN_FD int pidfd = (int)syscall(SYS_pidfd_open, large, 0);
+	assert_true(pidfd >= 0);
+	assert_int_equal(kill(shell, SIGTERM), 0);
+	while (fx->finished == finished)
+		rx_turn(fx);
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 0), 1);
+	rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
+}
+
 #define COMMON(test) cmocka_unit_test(test)
-#define COMMON_TESTS                                                                                         \
-	COMMON(test_exit_codes), COMMON(test_signal), COMMON(test_output_bytes), COMMON(test_long_log),      \
-		COMMON(test_log_appears_while_it_runs), COMMON(test_log_limit), COMMON(test_timeouts),       \
-		COMMON(test_output_is_not_silence), COMMON(test_term_then_kill),                             \
-		COMMON(test_cancel_kills_runaways), COMMON(test_end_kills_runaways),                         \
-		COMMON(test_stale_is_not_reported), COMMON(test_exec_failures),                              \
-		COMMON(test_environment_is_exact), COMMON(test_nothing_is_inherited), COMMON(test_inputs),   \
-		COMMON(test_collect), COMMON(test_collect_refuses), COMMON(test_result), COMMON(test_steps), \
-		COMMON(test_limits), COMMON(test_each_starts_clean),                                         \
-		COMMON(test_each_starts_clean_later_too), COMMON(test_long_arguments),                       \
-		COMMON(test_many_at_once), COMMON(test_usage_is_told), COMMON(test_watchdog),                \
-		COMMON(test_owner_killed), COMMON(test_aborted_leave_nothing)
+#define COMMON_TESTS                                                                                        \
+	COMMON(test_exit_codes), COMMON(test_signal), COMMON(test_output_bytes), COMMON(test_long_log),     \
+		COMMON(test_log_appears_while_it_runs), COMMON(test_log_limit), COMMON(test_timeouts),      \
+		COMMON(test_output_is_not_silence), COMMON(test_term_then_kill),                            \
+		COMMON(test_cancel_kills_runaways), COMMON(test_end_kills_runaways),                        \
+		COMMON(test_ended_is_told_when_all_are_dead), COMMON(test_stale_is_not_reported),           \
+		COMMON(test_exec_failures), COMMON(test_environment_is_exact),                              \
+		COMMON(test_nothing_is_inherited), COMMON(test_inputs), COMMON(test_collect),               \
+		COMMON(test_collect_refuses), COMMON(test_result), COMMON(test_steps), COMMON(test_limits), \
+		COMMON(test_each_starts_clean), COMMON(test_each_starts_clean_later_too),                   \
+		COMMON(test_long_arguments), COMMON(test_many_at_once), COMMON(test_usage_is_told),         \
+		COMMON(test_watchdog), COMMON(test_owner_killed), COMMON(test_aborted_leave_nothing)
 
 #define CHROOT_TESTS                                                                                        \
 	cmocka_unit_test(test_chroot_confined), cmocka_unit_test(test_chroot_root_step),                    \
