@@ -952,12 +952,13 @@ static pid_t wait_for_process(int64_t job, const char *name, long pages)
 static void test_ended_is_told_when_all_are_dead(void **state)
 {
 	struct rx *fx = *state;
-	struct spec s = rx_spec(fx, "trap 'exit 0' TERM; dd bs=400M count=1000 if=/dev/zero of=/dev/null & "
-				    "while :; do sleep 0.01; done");
+	struct spec s = rx_spec(
+		fx,
+		"trap 'exit 0' TERM; head -c 2000 /dev/zero; dd bs=400M count=1000 if=/dev/zero of=/dev/null & "
+		"while :; do sleep 0.01; done");
 	int finished = fx->finished;
 	rx_start(fx, &s);
-	while (!rx_count_processes(s.job))
-		rx_turn(fx);
+	rx_wait_log(fx, 2000);
 	pid_t large = wait_for_process(s.job, "dd", (400L << 20) / sysconf(_SC_PAGESIZE));
 	pid_t shell = wait_for_process(s.job, "sh", 1);
 	CLEAN_FD int pidfd = (int)syscall(SYS_pidfd_open, large, 0);
