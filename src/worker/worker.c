@@ -57,13 +57,13 @@ void worker_lost_contact(struct worker_loop *w, int64_t sent_ms, const struct er
 	w->is_uncertain = true;
 	client_next(w->client);
 	w->next_ms = clock_boot_ms();
-	log_line(LOG_LEVEL_INFO, "turning to %s", client_server(w->client));
+	log_line(LOG_LEVEL_DEBUG, "turning to %s", client_server(w->client));
 }
 
 void worker_has_contact(struct worker_loop *w)
 {
 	if (w->is_contact_lost)
-		log_line(LOG_LEVEL_INFO, "the server is there again");
+		log_line(LOG_LEVEL_INFO, "in contact again, with %s", client_server(w->client));
 	w->is_contact_lost = false;
 }
 
