@@ -110,7 +110,7 @@ static void test_timeouts(void **state)
 	fx->step_room.timeout_ms = 150;
 	rx_run(fx, &s);
 	rx_assert_outcome(fx, OUTCOME_FAILED, REASON_TIMEOUT);
-	s = rx_spec(fx, "echo one; sleep 1000");
+	s = rx_spec(fx, "echo one; exec sleep 1000");
 	s.silence_ms = 200;
 	rx_run(fx, &s);
 	rx_assert_outcome(fx, OUTCOME_FAILED, REASON_SILENCE);
