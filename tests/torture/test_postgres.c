@@ -107,8 +107,17 @@ static void start_roamer(void)
 	roamer = rig_start_worker(&all, "roamer", 1);
 }
 
+static int64_t servers_killed, workers_killed;
+
+static void kill_server(struct rig *r)
+{
+	rig_kill(r);
+	servers_killed++;
+}
+
 static void kill_roamer(void)
 {
+	workers_killed++;
 	kill(roamer, SIGKILL);
 	rig_stop_worker(roamer);
 	start_roamer();
@@ -127,11 +136,11 @@ static void kill_a_server(void)
 	}
 	if (die >= 78) {
 		if (worker > 0)
-			kill(worker, SIGKILL);
+			workers_killed += kill(worker, SIGKILL) == 0;
 		if (die >= 85)
 			return;
 	}
-	rig_kill(r);
+	kill_server(r);
 	load_burst(false);
 	rig_launch(r, options);
 	start_server(r);
@@ -165,7 +174,7 @@ static void use_up_connections(void)
 	while (PQstatus(taken[n++]) == CONNECTION_OK && n < CONNECTIONS_MAX);
 	if (n == CONNECTIONS_MAX)
 		tap_die("the database has more connections than the test");
-	rig_kill(r);
+	kill_server(r);
 	PQfinish(taken[--n]);
 	taken[n++] = PQconnectdb(url);
 	rig_launch(r, options);
@@ -273,9 +282,10 @@ static void torture(void)
 	for (size_t i = 0; i < ARRAY_LEN(blows); i++)
 		tap_note("%s: %.1f s", blows[i].setting, (double)blows[i].ms / 1000);
 	tap_note("waited for progress: %.1f s", (double)waited / 1000);
-	tap_note("%" PRId64 " kills, %" PRId64 " immediate stops, %" PRId64 " fail-overs, %" PRId64
+	tap_note("%" PRId64 " servers and %" PRId64 " workers killed, %" PRId64 " immediate stops, %" PRId64
+		 " fail-overs, %" PRId64
 		 " shortages in %.1f s; %zu jobs acknowledged, %zu calls broken or refused",
-		 blows[0].times, blows[1].times, blows[2].times, blows[3].times,
+		 servers_killed, workers_killed, blows[1].times, blows[2].times, blows[3].times,
 		 (double)(clock_boot_ms() - before) / 1000, acked, broken);
 }
 
