@@ -159,6 +159,23 @@ void rx_release(struct rx *fx)
 		assert_int_equal(failed, 0);
 }
 
+int rx_close(void **state)
+{
+	struct rx *fx = *state;
+	if (fx->run)
+		rx_release(fx);
+	return 0;
+}
+
+bool rx_can_chroot(void)
+{
+	static struct rx probe;
+	if (!rx_init(&probe, ISOLATION_CHROOT))
+		return false;
+	rx_release(&probe);
+	return true;
+}
+
 struct spec rx_spec(struct rx *fx, const char *script)
 {
 	fx->argv_room[0] = "sh";

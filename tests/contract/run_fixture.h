@@ -50,6 +50,11 @@ void rx_open(struct rx *fx);
 /* Closes, checks that nothing is left, removes the folder. */
 void rx_release(struct rx *fx);
 
+/* rx_release() as the teardown of a group, for one that was opened. */
+int rx_close(void **state);
+/* Whether chroots can run here; said loudly if not. */
+bool rx_can_chroot(void);
+
 /* A spec of one step, `sh -c script`, with a number of its own. It lives in fx until the next. */
 struct spec rx_spec(struct rx *fx, const char *script);
 /* Start it and dispatch until it has finished. */

@@ -899,34 +899,6 @@ static void test_chroot_images_are_bounded(void **state)
 	assert_true(!d || found == 4);
 }
 
-static struct rx native_rx, chroot_rx, disk_only_rx = { .is_disk_only = true };
-
-static int open_native(void **state)
-{
-	*state = &native_rx;
-	return rx_init(&native_rx, ISOLATION_NONE) ? 0 : -1;
-}
-
-static int open_chroot(void **state)
-{
-	*state = &chroot_rx;
-	return rx_init(&chroot_rx, ISOLATION_CHROOT) ? 0 : -1;
-}
-
-static int open_disk_only(void **state)
-{
-	*state = &disk_only_rx;
-	return rx_init(&disk_only_rx, ISOLATION_CHROOT) ? 0 : -1;
-}
-
-static int close_either(void **state)
-{
-	struct rx *fx = *state;
-	if (fx->run)
-		rx_release(fx);
-	return 0;
-}
-
 /* Pages in memory. */
 static long resident_pages(pid_t pid)
 {
@@ -954,8 +926,7 @@ static void test_ended_is_told_when_all_are_dead(void **state)
 	struct rx *fx = *state;
 	struct spec s = rx_spec(
 		fx,
-		"trap 'exit 0' TERM; head -c 2000 /dev/zero; dd bs=400M count=1000 if=/dev/zero of=/dev/null & "
-		"while :; do sleep 0.01; done");
+		"trap 'exit 0' TERM; head -c 2000 /dev/zero; dd bs=400M count=1000 if=/dev/zero of=/dev/null & wait");
 	int finished = fx->finished;
 	rx_start(fx, &s);
 	rx_wait_log(fx, 2000);
@@ -969,6 +940,26 @@ static void test_ended_is_told_when_all_are_dead(void **state)
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 	assert_int_equal(poll(&p, 1, 0), 1);
 	rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
+}
+
+static struct rx native_rx, chroot_rx, disk_only_rx = { .is_disk_only = true };
+
+static int open_native(void **state)
+{
+	*state = &native_rx;
+	return rx_init(&native_rx, ISOLATION_NONE) ? 0 : -1;
+}
+
+static int open_chroot(void **state)
+{
+	*state = &chroot_rx;
+	return rx_init(&chroot_rx, ISOLATION_CHROOT) ? 0 : -1;
+}
+
+static int open_disk_only(void **state)
+{
+	*state = &disk_only_rx;
+	return rx_init(&disk_only_rx, ISOLATION_CHROOT) ? 0 : -1;
 }
 
 #define COMMON(test) cmocka_unit_test(test)
@@ -992,15 +983,6 @@ static void test_ended_is_told_when_all_are_dead(void **state)
 		cmocka_unit_test(test_chroot_images_are_bounded),                                           \
 		cmocka_unit_test(test_chroot_root_cannot_be_made)
 
-static bool can_chroot(void)
-{
-	static struct rx probe;
-	if (!rx_init(&probe, ISOLATION_CHROOT))
-		return false;
-	rx_release(&probe);
-	return true;
-}
-
 int main(void)
 {
 	const struct CMUnitTest native[] = { COMMON_TESTS, cmocka_unit_test(test_second_owner_is_refused) };
@@ -1008,10 +990,10 @@ int main(void)
 	const struct CMUnitTest disk_only[] = { COMMON_TESTS, CHROOT_TESTS,
 						cmocka_unit_test(test_chroot_disk_in_place_of_memory) };
 	inventory_adopt();
-	int failed = cmocka_run_group_tests_name("run_native", native, open_native, close_either);
-	if (!can_chroot())
+	int failed = cmocka_run_group_tests_name("run_native", native, open_native, rx_close);
+	if (!rx_can_chroot())
 		return failed;
-	failed += cmocka_run_group_tests_name("run_chroot", chroot, open_chroot, close_either);
+	failed += cmocka_run_group_tests_name("run_chroot", chroot, open_chroot, rx_close);
 	return failed +
-	       cmocka_run_group_tests_name("run_chroot_disk_only", disk_only, open_disk_only, close_either);
+	       cmocka_run_group_tests_name("run_chroot_disk_only", disk_only, open_disk_only, rx_close);
 }

@@ -388,23 +388,6 @@ static int open_disk(void **state)
 	return rx_init(&disk_rx, ISOLATION_CHROOT) ? 0 : -1;
 }
 
-static int close_either(void **state)
-{
-	struct rx *fx = *state;
-	if (fx->run)
-		rx_release(fx);
-	return 0;
-}
-
-static bool can_chroot(void)
-{
-	static struct rx probe;
-	if (!rx_init(&probe, ISOLATION_CHROOT))
-		return false;
-	rx_release(&probe);
-	return true;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,8 +404,8 @@ int main(void)
 		cmocka_unit_test(test_spawner_killed),
 	};
 	inventory_adopt();
-	if (!can_chroot())
+	if (!rx_can_chroot())
 		return 0;
-	return cmocka_run_group_tests_name("ready_memory", tests, open_memory, close_either) +
-	       cmocka_run_group_tests_name("ready_disk", tests, open_disk, close_either);
+	return cmocka_run_group_tests_name("ready_memory", tests, open_memory, rx_close) +
+	       cmocka_run_group_tests_name("ready_disk", tests, open_disk, rx_close);
 }
