@@ -28,6 +28,16 @@ BEGIN
 	END LOOP;
 END $$;
 
+CREATE FUNCTION body_object(at TEXT, body JSONB, key TEXT) RETURNS JSONB LANGUAGE plpgsql AS $$
+DECLARE
+	v JSONB := body_field(body, key);
+BEGIN
+	IF jsonb_typeof(v) <> 'object' THEN
+		PERFORM refuse_body(at, key || ': must be an object');
+	END IF;
+	RETURN v;
+END $$;
+
 CREATE FUNCTION body_text(at TEXT, body JSONB, key TEXT, dflt TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
 	v JSONB := body_field(body, key);
@@ -276,16 +286,13 @@ $$;
 
 CREATE FUNCTION payload_env(at TEXT, body JSONB) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
-	v JSONB := body_field(body, 'env');
+	v JSONB := body_object(at, body, 'env');
 	name TEXT;
 	value JSONB;
 	members TEXT[] := '{}';
 BEGIN
 	IF v IS NULL THEN
 		RETURN NULL;
-	END IF;
-	IF jsonb_typeof(v) <> 'object' THEN
-		PERFORM refuse_body(at, 'env: must be an object');
 	END IF;
 	SELECT min(k) INTO name FROM jsonb_each(v) AS x (k, item) WHERE jsonb_typeof(item) <> 'string';
 	IF name IS NOT NULL THEN
@@ -366,7 +373,7 @@ END $$;
 
 CREATE FUNCTION payload_limits(at TEXT, body JSONB) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
-	v JSONB := body_field(body, 'limits');
+	v JSONB := body_object(at, body, 'limits');
 	names CONSTANT TEXT[] := '{memory,pids,log,disk,cpu,files,artifacts,artifact_bytes}';
 	name TEXT;
 	n BIGINT;
@@ -374,9 +381,6 @@ DECLARE
 BEGIN
 	IF v IS NULL THEN
 		RETURN NULL;
-	END IF;
-	IF jsonb_typeof(v) <> 'object' THEN
-		PERFORM refuse_body(at, 'limits: must be an object');
 	END IF;
 	PERFORM body_check_fields(at || 'limits: ', v, names);
 	FOREACH name IN ARRAY names LOOP
