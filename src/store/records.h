@@ -34,6 +34,17 @@ struct event {
 int events_list(struct tx *tx, int64_t job, int limit, struct arena *a, struct event **out, size_t *n,
 		struct err *e);
 
+/* Privileged changes that are not a job's: a row in the transaction of the change. `actor` is as with events;
+ * `subject` names what was changed: "worker:NAME", "token:7", "owner:NAME". */
+struct audit {
+	int64_t id, at_ms;
+	const char *actor, *subject, *detail;
+};
+int audit_add(struct tx *tx, const char *actor, const char *subject, const char *detail, struct err *e);
+/* Newest first: at most `limit` with a number below `before` (0 = from the newest), of one subject (NULL = any). */
+int audit_list(struct tx *tx, const char *subject, int64_t before, int limit, struct arena *a,
+	       struct audit **out, size_t *n, struct err *e);
+
 int lanes_list(struct tx *tx, struct arena *a, struct lane **out, size_t *n, struct err *e);
 
 /* A worker that registers: made or found by name; its session becomes this one. Attempts of an older

@@ -282,6 +282,11 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)") },
 	[STMT_EVENT_LIST] = { "event_list", "SELECT n, job, at, actor, from_state, to_state, reason, detail"
 					    " FROM event WHERE job = $1 ORDER BY n DESC LIMIT $2" },
+	[STMT_AUDIT_ADD] = { "audit_add",
+			     "INSERT INTO audit (at, actor, subject, detail) VALUES ($1, $2, $3, $4)" },
+	[STMT_AUDIT_LIST] = { "audit_list",
+			      "SELECT id, at, actor, subject, detail FROM audit WHERE id < $2"
+			      " AND (CAST($1 AS TEXT) IS NULL OR subject = $1) ORDER BY id DESC LIMIT $3" },
 	[STMT_BLOB_IS_USED] = { "blob_is_used",
 				"SELECT EXISTS (SELECT 1 FROM artifact WHERE sha256 = $1)"
 				" OR EXISTS (SELECT 1 FROM input WHERE sha256 = $1)"

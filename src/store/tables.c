@@ -45,6 +45,7 @@ const struct table store_tables[] = {
 	{ "attempt_log", "job,n,bytes", "iib", 2 },
 	{ "artifact", "job,attempt,name,sha256,size", "iitti", 3 },
 	{ "event", "job,n,at,actor,from_state,to_state,reason,detail", "iiiiiiit", 2 },
+	{ "audit", "id,at,actor,subject,detail", "iittt", 1 },
 	{ NULL, NULL, NULL, 0 },
 };
 enum { TABLES = sizeof store_tables / sizeof store_tables[0] - 1 };
@@ -66,7 +67,8 @@ static const struct db_stmt own[TABLES_OWN_COUNT] = {
 			     " setval(pg_get_serial_sequence('string', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM string), false),"
 			     " setval(pg_get_serial_sequence('lane', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM lane), false),"
 			     " setval(pg_get_serial_sequence('worker', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM worker), false),"
-			     " setval(pg_get_serial_sequence('target', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM target), false)" },
+			     " setval(pg_get_serial_sequence('target', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM target), false),"
+			     " setval(pg_get_serial_sequence('audit', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM audit), false)" },
 };
 
 int tables_stmt(size_t base, enum tables_stmt stmt)

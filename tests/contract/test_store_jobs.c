@@ -562,6 +562,46 @@ static void test_history(void **state)
 	assert_string_equal(h.events[1].actor, "worker:w");
 }
 
+static int do_audit(struct tx *tx, void *ctx, struct err *e)
+{
+	if (audit_add(tx, "owner:root", "worker:w", "draining", e) < 0 ||
+	    audit_add(tx, "owner:root", "worker:v", "disabled", e) < 0)
+		return -1;
+	return audit_add(tx, "owner:root", "worker:w", "active", e);
+}
+
+struct audit_look {
+	struct fx *fx;
+	const char *subject;
+	int64_t before;
+	struct audit *rows;
+	size_t len;
+};
+
+static int do_audit_list(struct tx *tx, void *ctx, struct err *e)
+{
+	struct audit_look *l = ctx;
+	return audit_list(tx, l->subject, l->before, 10, &l->fx->arena, &l->rows, &l->len, e);
+}
+
+static void test_audit(void **state)
+{
+	struct fx *fx = *state;
+	struct audit_look all = { .fx = fx }, one = { .fx = fx, .subject = "worker:w" };
+	OK(fx_write(fx, do_audit, NULL));
+	OK(fx_read(fx, do_audit_list, &all));
+	OK(fx_read(fx, do_audit_list, &one));
+	assert_int_equal(all.len, 3);
+	assert_int_equal(one.len, 2);
+	assert_string_equal(one.rows[0].detail, "active");
+	assert_string_equal(one.rows[1].detail, "draining");
+	assert_true(one.rows[1].at_ms > 0);
+	one.before = one.rows[0].id;
+	OK(fx_read(fx, do_audit_list, &one));
+	assert_int_equal(one.len, 1);
+	assert_string_equal(one.rows[0].actor, "owner:root");
+}
+
 static int do_depwait(struct tx *tx, void *ctx, struct err *e)
 {
 	return jobs_wake_depwait(tx, "sid", "server", e);
@@ -658,6 +698,7 @@ int main(void)
 		TEST(test_a_new_session_takes_over),
 		TEST(test_leases_expire),
 		TEST(test_history),
+		TEST(test_audit),
 		TEST(test_targets),
 		TEST(test_a_target_never_made),
 	};

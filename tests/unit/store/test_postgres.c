@@ -175,34 +175,37 @@ static bool is_own(const char *table, const char *column)
 	       (strcmp(table, "tally") == 0 && column && strcmp(column, "part") == 0);
 }
 
-static void test_the_columns_are_those_of_sqlite(void **state)
+/* A line for each row of the query on a new SQLite store. */
+static void ask_sqlite(const char *sql, struct buf *out)
 {
 	struct fx *other = calloc(1, sizeof *other);
 	char path[128];
 	sqlite3 *h;
 	sqlite3_stmt *st;
-	CLEAN_BUF struct buf here = BUF_INIT, there = BUF_INIT;
 	setenv("SLIPWAY_TEST_DB", "sqlite", 1);
 	fx_init(other);
 	setenv("SLIPWAY_TEST_DB", "postgres", 1);
 	fx_close(other);
 	snprintf(path, sizeof path, "%s/slipway.db", other->dir);
 	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
-	assert_int_equal(
-		sqlite3_prepare_v2(
-			h,
-			"SELECT t.name, c.name, CASE c.type WHEN 'INTEGER' THEN 'bigint' WHEN 'TEXT' THEN"
-			" 'text' WHEN 'BLOB' THEN 'bytea' END, max(c.\"notnull\", c.pk > 0)"
-			" FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
-			" AND t.name NOT LIKE 'sqlite%' ORDER BY t.name, c.name",
-			-1, &st, NULL),
-		SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(h, sql, -1, &st, NULL), SQLITE_OK);
 	while (sqlite3_step(st) == SQLITE_ROW)
-		buf_addf(&there, "%s.%s %s %d\n", (const char *)sqlite3_column_text(st, 0),
-			 (const char *)sqlite3_column_text(st, 1), (const char *)sqlite3_column_text(st, 2),
-			 sqlite3_column_int(st, 3));
+		buf_addf(out, "%s\n", (const char *)sqlite3_column_text(st, 0));
 	sqlite3_finalize(st);
 	sqlite3_close(h);
+	fx_release(other);
+	free(other);
+}
+
+static void test_the_columns_are_those_of_sqlite(void **state)
+{
+	CLEAN_BUF struct buf here = BUF_INIT, there = BUF_INIT;
+	ask_sqlite(
+		"SELECT t.name || '.' || c.name || ' ' || CASE c.type WHEN 'INTEGER' THEN 'bigint' WHEN 'TEXT' THEN"
+		" 'text' WHEN 'BLOB' THEN 'bytea' END || ' ' || max(c.\"notnull\", c.pk > 0)"
+		" FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
+		" AND t.name NOT LIKE 'sqlite%' ORDER BY t.name, c.name",
+		&there);
 	PGresult *r = run(
 		"SELECT table_name, column_name, data_type, CASE is_nullable WHEN 'NO' THEN 1 ELSE 0 END"
 		" FROM information_schema.columns WHERE table_schema = 'slipway'"
@@ -214,8 +217,6 @@ static void test_the_columns_are_those_of_sqlite(void **state)
 				 PQgetvalue(r, i, 2), PQgetvalue(r, i, 3));
 	PQclear(r);
 	assert_string_equal(here.data, there.data);
-	fx_release(other);
-	free(other);
 }
 
 /* The text of each CHECK of one migration, by table and in its order, without what the dialects say differently. */
@@ -244,25 +245,28 @@ static void test_the_checks_are_those_of_sqlite(void **state)
 	CLEAN_BUF struct buf here = BUF_INIT, there = BUF_INIT;
 	read_checks("sql/postgres/001-jobs.sql", &here);
 	read_checks("sql/sqlite/001-jobs.sql", &there);
+	read_checks("sql/postgres/003-many-machines.sql", &here);
+	read_checks("sql/sqlite/003-many-machines.sql", &there);
 	assert_true(strlen(there.data) > 1000);
 	assert_string_equal(here.data, there.data);
 }
 
 static void test_the_indexes_are_those_of_sqlite(void **state)
 {
+	CLEAN_BUF struct buf here = BUF_INIT, there = BUF_INIT;
 	/* Made by name in both; those of keys are the tables' own. */
-	static const char *const names[] = { "artifact_blob", "input_blob", "job_chain", "job_dedupe",
-					     "job_kind",      "job_leased", "job_rare",	 "job_scheduled",
-					     "job_waiting",   "need_back" };
+	ask_sqlite("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name",
+		   &there);
 	PGresult *r = run(
 		"SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n"
 		" ON n.oid = c.relnamespace WHERE n.nspname = 'slipway' AND NOT EXISTS (SELECT 1 FROM"
 		" pg_constraint k WHERE k.conindid = c.oid) ORDER BY c.relname COLLATE \"C\"",
 		PGRES_TUPLES_OK);
-	assert_int_equal(PQntuples(r), (int)(sizeof names / sizeof names[0]));
 	for (int i = 0; i < PQntuples(r); i++)
-		assert_string_equal(PQgetvalue(r, i, 0), names[i]);
+		buf_addf(&here, "%s\n", PQgetvalue(r, i, 0));
 	PQclear(r);
+	assert_true(strlen(there.data) > 100);
+	assert_string_equal(here.data, there.data);
 }
 
 static void refuses(const char *sql, const char *why)
