@@ -151,13 +151,28 @@ static int show_dependants(struct ask *a, struct tx *tx, struct json_writer *w, 
 	return 0;
 }
 
+/* It comes from the job itself: what is no object is not shown. */
+static int show_result(struct ask *a, struct tx *tx, struct json_writer *w, struct err *e)
+{
+	const char *text;
+	if (jobs_result_get(tx, a->id, a->arena, &text, e))
+		return -1;
+	CLEAN_JSON json_t *json = text ? json_parse("result", text, strlen(text), NULL) : NULL;
+	jw_key(w, "result");
+	if (json_is_object(json))
+		jw_raw(w, text);
+	else
+		jw_null(w);
+	return 0;
+}
+
 static int show_run(struct ask *a, struct tx *tx, struct err *e)
 {
 	struct job j;
 	struct json_writer w = ask_writer(a);
 	if (jobs_get(tx, a->id, true, a->arena, &j, e) || render_job(tx, &j, a->arena, &w, true, e) ||
-	    render_payload(&j, a->arena, &w, e) || show_attempts(a, tx, &w, e) || show_events(a, tx, &w, e) ||
-	    show_chain(a, tx, &j, &w, e) || show_dependants(a, tx, &w, e))
+	    render_payload(&j, a->arena, &w, e) || show_result(a, tx, &w, e) || show_attempts(a, tx, &w, e) ||
+	    show_events(a, tx, &w, e) || show_chain(a, tx, &j, &w, e) || show_dependants(a, tx, &w, e))
 		return -1;
 	jw_end_object(&w);
 	return 0;

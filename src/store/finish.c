@@ -71,8 +71,10 @@ int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end,
 	r->j.artifacts = (int)end->artifacts_len;
 	if (end_attempt_row(tx, end, e) < 0 || job_move(tx, r, v.state, v.reason, actor, end->detail, e) < 0)
 		return -1;
-	if (end->result &&
-	    tx_exec(tx, STMT_JOB_SET_RESULT, DB_ARGS(db_int(r->j.id), db_str(end->result)), NULL, e) < 0)
+	/* Only an earlier attempt can have left one. */
+	if ((end->result || end->attempt > 1) &&
+	    tx_exec(tx, STMT_JOB_SET_RESULT, DB_ARGS(db_int(r->j.id), db_str_or_null(end->result)), NULL, e) <
+		    0)
 		return -1;
 	if (blame_worker(tx, r->worker, end->outcome, e) < 0)
 		return -1;

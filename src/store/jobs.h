@@ -52,6 +52,8 @@ struct build_row {
 };
 int jobs_build_get(struct tx *tx, int64_t id, struct arena *a, struct build_row *out, struct err *e);
 int jobs_build_set_version(struct tx *tx, int64_t id, const char *version, struct err *e);
+/* What its newest attempt that ended left in result.json, as the worker brought it: any text. NULL: nothing. */
+int jobs_result_get(struct tx *tx, int64_t id, struct arena *a, const char **text, struct err *e);
 int jobs_recipe_get(struct tx *tx, int64_t id, struct arena *a, const char **text, struct err *e);
 
 /* Dispatch: the best waiting jobs of these lanes by priority, then age, become running under new attempts

@@ -245,3 +245,16 @@ int jobs_recipe_get(struct tx *tx, int64_t id, struct arena *a, const char **tex
 	*text = rc > 0 ? db_col_str(&rows, 0, a) : NULL;
 	return rc < 0 ? -1 : *text ? 0 : err_set(e, ERR_NOMEM, "recipe");
 }
+
+int jobs_result_get(struct tx *tx, int64_t id, struct arena *a, const char **text, struct err *e)
+{
+	CLEAN_ROWS struct db_rows rows;
+	*text = NULL;
+	if (tx_query(tx, STMT_JOB_RESULT, DB_ARGS(db_int(id)), &rows, e) < 0)
+		return -1;
+	int rc = db_next(&rows, e);
+	if (rc <= 0 || db_col_is_null(&rows, 0))
+		return rc < 0 ? -1 : 0;
+	*text = db_col_str(&rows, 0, a);
+	return *text ? 0 : err_set(e, ERR_NOMEM, "result of job %lld", (long long)id);
+}

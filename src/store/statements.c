@@ -183,6 +183,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_JOB_NEED_DONE] = { "job_need_done",
 				 OR_FAIL("UPDATE", "job SET needs_left = needs_left - 1 WHERE id = $1") },
 	[STMT_JOB_SET_RESULT] = { "job_set_result", "UPDATE job SET result = $2 WHERE id = $1" },
+	[STMT_JOB_RESULT] = { "job_result", "SELECT result FROM job WHERE id = $1" },
 	[STMT_JOB_SET_PRIORITY] = { "job_set_priority", "UPDATE job SET priority = $2 WHERE id = $1" },
 	[STMT_JOB_SET_PROGRESS] = { "job_set_progress",
 				    "UPDATE job SET progress = $3"

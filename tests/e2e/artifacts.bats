@@ -103,3 +103,19 @@ teardown_file() {
 	sw admin gc
 	sw fetch "$id" copy.out -o - | cmp - "$dir/in.bin"
 }
+
+@test "what a job says of itself in result.json is shown with it, and is that of its newest attempt" {
+	local id
+	# shellcheck disable=SC2016 # the job's
+	id=$(sw submit --max-attempts 2 -- sh -c '[ "$SLIPWAY_ATTEMPT" = 2 ] || { echo "{\"version\": \"1.0\"}" >"$SLIPWAY_RESULT"; exit 1; }')
+	sw wait "$id"
+	[ "$(sw show --json "$id" | jq -c .result)" = null ]
+	# shellcheck disable=SC2016
+	id=$(sw submit -- sh -c 'echo "{\"version\": \"1.0\"}" >"$SLIPWAY_RESULT"')
+	sw wait "$id"
+	[ "$(sw show --json "$id" | jq -c .result)" = '{"version":"1.0"}' ]
+	# shellcheck disable=SC2016
+	id=$(sw submit -- sh -c 'echo "no \"object" >"$SLIPWAY_RESULT"')
+	sw wait "$id"
+	[ "$(sw show --json "$id" | jq -c .result)" = null ]
+}
