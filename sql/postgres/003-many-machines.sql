@@ -11,4 +11,12 @@ CREATE INDEX audit_subject ON audit (subject, id);
 CREATE TRIGGER audit_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 	FOR EACH STATEMENT EXECUTE FUNCTION refuse('audit rows are only added');
 
+ALTER TABLE worker
+	ADD COLUMN quarantine TEXT COLLATE "C" NOT NULL DEFAULT '',
+	ADD COLUMN quarantined BIGINT NOT NULL DEFAULT 0,
+	ADD COLUMN suspect_of BIGINT NOT NULL DEFAULT 0,
+	ADD COLUMN troubles TEXT COLLATE "C" NOT NULL DEFAULT '',
+	ADD COLUMN died BIGINT NOT NULL DEFAULT 0,
+	ADD COLUMN died_session BIGINT NOT NULL DEFAULT 0;
+
 UPDATE meta SET value = '3' WHERE name = 'version';

@@ -12,4 +12,14 @@ CREATE INDEX audit_subject ON audit (subject, id);
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are only added'); END;
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are only added'); END;
 
+-- Blame. `failures` of a worker counts what failed there and was not a job's own doing since a job last succeeded there, and
+-- `troubles` names the newest of it; a death with several jobs is one failure: when, and of which session. quarantine: why it
+-- gets no work, '' = it is not in quarantine; suspect_of: the job that brought it there on suspicion only, 0 = none.
+ALTER TABLE worker ADD COLUMN quarantine TEXT NOT NULL DEFAULT '';
+ALTER TABLE worker ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE worker ADD COLUMN suspect_of INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE worker ADD COLUMN troubles TEXT NOT NULL DEFAULT '';
+ALTER TABLE worker ADD COLUMN died INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE worker ADD COLUMN died_session INTEGER NOT NULL DEFAULT 0;
+
 PRAGMA user_version = 3;

@@ -92,8 +92,12 @@ int cmd_status(struct cli *c, struct err *e)
 		printf("disk     %s free\n",
 		       show_size(field_int(json_object_get(status, "disk"), "free"), text));
 	print_servers(status);
-	printf("workers  %lld online, %lld of %lld slots in use\n\n", (long long)field_int(workers, "online"),
+	printf("workers  %lld online, %lld of %lld slots in use\n", (long long)field_int(workers, "online"),
 	       (long long)field_int(workers, "running"), (long long)field_int(workers, "slots"));
+	if (field_int(workers, "quarantined"))
+		printf("warning  %lld in quarantine: slipway workers tells why\n",
+		       (long long)field_int(workers, "quarantined"));
+	putchar('\n');
 	print_jobs(json_object_get(status, "kinds"), json_object_get(status, "jobs"));
 	return 0;
 }

@@ -40,7 +40,10 @@ static void add_worker(struct table *t, const json_t *w)
 	const char *state = field_text(w, "state");
 	bool is_active = strcmp(state, "active") == 0;
 	table_add(t, field_text(w, "name"));
-	table_add(t, !field_bool(w, "online") ? "offline" : is_active ? "online" : state);
+	table_add(t, field_has(w, "quarantine") ? "quarantine"
+		     : !field_bool(w, "online") ? "offline"
+		     : is_active		? "online"
+						: state);
 	table_addf(t, "%lld/%lld", (long long)field_int(w, "running"), (long long)field_int(w, "slots"));
 	table_add(t, field_text(w, "arch"));
 	add_list(t, w, "isolations");
@@ -48,6 +51,20 @@ static void add_worker(struct table *t, const json_t *w)
 	table_addf(t, "%lld", (long long)field_int(w, "failures"));
 	table_add(t, show_time(field_time(w, "beat"), text));
 	table_add(t, field_text(w, "version"));
+}
+
+/* Reasons are sentences: below the table. */
+static void print_quarantines(const json_t *answer)
+{
+	char text[SHOW_BYTES];
+	for (size_t i = 0; i < field_count(answer, "workers"); i++) {
+		const json_t *w = field_at(answer, "workers", i), *q = json_object_get(w, "quarantine");
+		const char *name = field_text(w, "name");
+		if (json_is_object(q))
+			printf("\n%s is in quarantine since %s and gets no work: %s\nTo give it another chance:"
+			       " slipway worker-state %s active\n",
+			       name, show_time(field_time(q, "since"), text), field_text(q, "reason"), name);
+	}
 }
 
 int cmd_workers(struct cli *c, struct err *e)
@@ -68,6 +85,7 @@ int cmd_workers(struct cli *c, struct err *e)
 	for (size_t i = 0; i < field_count(answer, "workers"); i++)
 		add_worker(&t, field_at(answer, "workers", i));
 	table_print(&t);
+	print_quarantines(answer);
 	return 0;
 }
 

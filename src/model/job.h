@@ -45,7 +45,6 @@ enum {
 	JOB_BODY_MAX = 1 << 20, /* bytes of one body */
 	JOB_NEEDS_MAX = 10000,
 	JOB_BATCH_MAX = 1000000, /* bodies in one call */
-	JOB_LOSSES_MAX = 5,	 /* this many lost workers end a job as failed (lost) */
 };
 
 struct job_limits {

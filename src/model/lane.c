@@ -43,6 +43,8 @@ enum lane_misfit lane_match(const struct lane *l, const struct worker *w)
 		return LANE_OFFLINE;
 	if (w->state != WORKER_ACTIVE)
 		return LANE_STATE;
+	if (w->quarantine && w->quarantine[0])
+		return LANE_QUARANTINED;
 	if (!(w->isolations & 1u << l->isolation))
 		return LANE_ISOLATION;
 	if (l->arch[0] && strcmp(l->arch, w->arch) != 0)
@@ -58,6 +60,7 @@ const char *lane_misfit_text(enum lane_misfit m)
 		[LANE_FITS] = "fits",
 		[LANE_STATE] = "takes no new jobs (draining or disabled)",
 		[LANE_OFFLINE] = "is offline",
+		[LANE_QUARANTINED] = "is in quarantine",
 		[LANE_ISOLATION] = "does not offer this isolation",
 		[LANE_ARCH] = "has another architecture",
 		[LANE_TAGS] = "lacks a tag",

@@ -34,7 +34,10 @@ struct worker {
 	int slots;
 	enum worker_state state;
 	int failures;
-	int64_t beat_ms; /* last sign of life */
+	const char
+		*quarantine; /* why it gets no work whatever its state says; "" = it is not in quarantine */
+	int64_t quarantined_ms; /* since when */
+	int64_t beat_ms;	/* last sign of life */
 	bool is_online;
 	int64_t server; /* where it is registered or came to last; 0 where there is one server only */
 	const char *server_name;
@@ -42,7 +45,15 @@ struct worker {
 	int running;	      /* jobs it holds */
 };
 
-enum lane_misfit { LANE_FITS, LANE_STATE, LANE_OFFLINE, LANE_ISOLATION, LANE_ARCH, LANE_TAGS };
+enum lane_misfit {
+	LANE_FITS,
+	LANE_STATE,
+	LANE_OFFLINE,
+	LANE_QUARANTINED,
+	LANE_ISOLATION,
+	LANE_ARCH,
+	LANE_TAGS
+};
 /* The first thing that keeps the worker from the lane, or LANE_FITS. */
 enum lane_misfit lane_match(const struct lane *l, const struct worker *w);
 /* For a person: "has no isolation chroot". */

@@ -28,8 +28,7 @@ static struct verdict after_failure(const struct job *j, enum job_reason r, int6
 static struct verdict after_loss(const struct job *j)
 {
 	struct verdict v = verdict_of(j, STATE_WAITING, REASON_LOST);
-	if (++v.losses >= JOB_LOSSES_MAX)
-		v.state = STATE_FAILED;
+	v.losses++;
 	return v;
 }
 

@@ -15,7 +15,7 @@ enum { RETRY_DELAY_MAX_MS = 24 * 3600 * 1000 };
 
 /* A failed attempt is tried again, after retry_delay doubled for each failure before (bounded by
  * RETRY_DELAY_MAX_MS), until max_attempts failures; with no delay it waits again at once. A lost one waits again
- * until JOB_LOSSES_MAX. A released one waits again and counts for nobody. A cancel that was asked for wins over
+ * (until model/blame.h says that it is to blame). A released one waits again and counts for nobody. A cancel that was asked for wins over
  * everything but success. */
 struct verdict retry_decide(const struct job *j, enum attempt_outcome o, enum job_reason r, int64_t now_ms);
 

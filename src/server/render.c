@@ -267,6 +267,15 @@ void render_worker(struct server *s, const struct worker *k, struct json_writer 
 	jw_kint(w, "slots", k->slots);
 	jw_kint(w, "running", k->running);
 	jw_kint(w, "failures", k->failures);
+	jw_key(w, "quarantine");
+	if (k->quarantine[0]) {
+		jw_begin_object(w);
+		jw_kstr(w, "reason", k->quarantine);
+		jw_ktime(w, "since", k->quarantined_ms);
+		jw_end_object(w);
+	} else {
+		jw_null(w);
+	}
 	jw_ktime(w, "beat", hub_heard_ms(s, k));
 	jw_kstr(w, "version", k->version);
 	jw_key(w, "server");

@@ -138,14 +138,16 @@ const struct route routes[] = {
 	  "{\"sha256\":\"…\",\"size\":4096}" },
 	{ "GET", "/v1/status", ACCESS_READ, status_route, 0, NULL, NULL, "What goes on, in numbers.", NULL,
 	  "{\"version\":\"0.1.0\",\"name\":\"…\",\"database\":\"postgresql\",\"data\":\"…\",\"time\":\"…\",\"jobs\":{\"waiting\":3,…},"
-	  "\"kinds\":{\"command\":{\"waiting\":3,…},…},\"workers\":{\"online\":1,\"slots\":2,\"running\":2},"
+	  "\"kinds\":{\"command\":{\"waiting\":3,…},…},\"workers\":{\"online\":1,\"slots\":2,\"running\":2,\"quarantined\":0},"
 	  "\"servers\":[{\"name\":\"…\",\"version\":\"0.1.0\",\"alive\":true,\"started\":\"…\",\"beat_age\":2}],"
 	  "\"vacuum_held_by\":{\"pid\":4711,\"user\":\"…\",\"application\":\"psql\",\"state\":\"idle in transaction\",\"age\":900},"
 	  "\"uptime\":60,\"started\":\"…\"}" },
 	{ "GET", "/v1/workers", ACCESS_READ, workers_list_route, 0, NULL, NULL, "All workers.", NULL,
-	  "{\"workers\":[{\"id\":1,\"name\":\"builder1\",\"state\":\"active\",\"online\":true,\"slots\":2,\"running\":0,\"server\":\"…\",…}]}" },
+	  "{\"workers\":[{\"id\":1,\"name\":\"builder1\",\"state\":\"active\",\"online\":true,\"slots\":2,\"running\":0,"
+	  "\"failures\":5,\"quarantine\":{\"reason\":\"…\",\"since\":\"…\"},\"server\":\"…\",…}]}" },
 	{ "POST", "/v1/workers/{name}", ACCESS_ADMIN, worker_state_route, BODY_SMALL, NULL, NULL,
-	  "active: gets work. draining: finishes what it has. disabled: gets none.",
+	  "active: gets work; ends a quarantine and begins a new count of failures. draining: finishes what it has. "
+	  "disabled: gets none.",
 	  "{\"state\":\"draining\"}", "{\"name\":\"builder1\",\"state\":\"draining\"}" },
 	{ "GET", "/v1/targets", ACCESS_READ, targets_list_route, 0, NULL, NULL, "All targets.", NULL,
 	  "{\"targets\":[{\"name\":\"bookworm-amd64\",\"suite\":\"bookworm\",\"arch\":\"amd64\",\"state\":\"ready\",…}]}" },

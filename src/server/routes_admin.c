@@ -47,9 +47,10 @@ static void write_tallies(struct json_writer *w, const struct tally *t, size_t n
 
 static void write_workers(struct server *s, struct json_writer *w, const struct worker *workers, size_t n)
 {
-	int64_t online = 0, slots = 0, running = 0;
+	int64_t online = 0, slots = 0, running = 0, quarantined = 0;
 	for (size_t i = 0; i < n; i++) {
 		running += workers[i].running;
+		quarantined += workers[i].quarantine[0] != '\0';
 		if (!hub_is_online(s, &workers[i]))
 			continue;
 		online++;
@@ -60,6 +61,7 @@ static void write_workers(struct server *s, struct json_writer *w, const struct 
 	jw_kint(w, "online", online);
 	jw_kint(w, "slots", slots);
 	jw_kint(w, "running", running);
+	jw_kint(w, "quarantined", quarantined);
 	jw_end_object(w);
 }
 

@@ -75,14 +75,18 @@ static void explain_misfits(struct why *y, const struct job *j, const struct lan
 	bool has_simple = false;
 	for (size_t i = 0; i < n && i < WHY_WORKERS_MAX; i++) {
 		enum lane_misfit m = lane_match(l, &workers[i]);
-		why_cause(y, 0, arena_printf(y->arena, "worker %s %s", workers[i].name, lane_misfit_text(m)));
+		bool is_out = m == LANE_QUARANTINED;
+		why_cause(y, 0,
+			  arena_printf(y->arena, "worker %s %s%s%s", workers[i].name, lane_misfit_text(m),
+				       is_out ? ": " : "", is_out ? workers[i].quarantine : ""));
 		struct worker able = workers[i];
 		able.state = WORKER_ACTIVE;
+		able.quarantine = "";
 		able.is_online = true;
 		if (has_simple || lane_match(l, &able) != LANE_FITS)
 			continue;
 		has_simple = true;
-		y->next = m == LANE_STATE
+		y->next = m == LANE_STATE || is_out
 				  ? arena_printf(y->arena, "slipway worker-state %s active", able.name)
 				  : arena_printf(y->arena, "start the worker %s again", able.name);
 	}
@@ -143,6 +147,8 @@ static int explain_waiting(struct why *y, const struct job *j, struct err *e)
 		slots += workers[i].slots;
 		running += workers[i].running < workers[i].slots ? workers[i].running : workers[i].slots;
 	}
+	if (why_losses(y, j, e))
+		return -1;
 	if (fits)
 		return explain_position(y, j, slots, running, e);
 	explain_misfits(y, j, &l, workers, n);
@@ -236,7 +242,7 @@ static int explain_running(struct why *y, const struct job *j, struct err *e)
 		why_cause(y, 0, "it was asked to stop and has not ended yet");
 	if (j->progress && j->progress[0])
 		why_cause(y, 0, j->progress);
-	return 0;
+	return why_losses(y, j, e);
 }
 
 static int explain_depwait(struct why *y, const struct job *j, struct err *e)
@@ -318,9 +324,8 @@ static int explain_failed(struct why *y, const struct job *j, struct err *e)
 					  sigabbrev_np(j->signal) ? sigabbrev_np(j->signal) : "?");
 	if (j->failures > 1)
 		why_cause(y, 0, arena_printf(y->arena, "it failed %d times", j->failures));
-	if (j->losses > 0)
-		why_cause(y, 0,
-			  arena_printf(y->arena, "%d of its workers vanished while they ran it", j->losses));
+	if (why_losses(y, j, e))
+		return -1;
 	y->next = failed_next(y, j);
 	return j->attempt > 0 ? why_attempt(y, j, e) : 0;
 }

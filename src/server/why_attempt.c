@@ -78,6 +78,38 @@ int why_attempt(struct why *y, const struct job *j, struct err *e)
 	return 0;
 }
 
+/* "a, b", each worker once. */
+static const char *workers_of_lost(struct why *y, const struct attempt *attempts, size_t n)
+{
+	const char *names = "";
+	for (size_t i = 0; i < n && names; i++) {
+		bool is_known = attempts[i].outcome != OUTCOME_LOST;
+		for (size_t k = 0; k < i && !is_known; k++)
+			is_known = attempts[k].outcome == OUTCOME_LOST &&
+				   strcmp(attempts[k].worker, attempts[i].worker) == 0;
+		if (!is_known)
+			names = arena_printf(y->arena, "%s%s%s", names, *names ? ", " : "",
+					     attempts[i].worker);
+	}
+	return names;
+}
+
+int why_losses(struct why *y, const struct job *j, struct err *e)
+{
+	struct attempt *attempts;
+	size_t n;
+	if (j->losses == 0)
+		return 0;
+	if (attempts_list(y->tx, j->id, y->arena, &attempts, &n, e))
+		return -1;
+	const char *names = workers_of_lost(y, attempts, n);
+	why_cause(y, j->id == y->job.id ? 0 : j->id,
+		  names ? arena_printf(y->arena, "it was lost %d time%s, on %s", j->losses,
+				       j->losses == 1 ? "" : "s", names)
+			: NULL);
+	return 0;
+}
+
 void why_log_tail(struct why *y)
 {
 	struct log_reader *r;

@@ -34,6 +34,8 @@ void why_cause(struct why *y, int64_t job, const char *text);
 int why_explain(struct why *y, const struct job *j, struct err *e);
 /* How the newest attempt ended: step, detail, last lines of its log. */
 int why_attempt(struct why *y, const struct job *j, struct err *e);
+/* How often it was lost, on which workers. */
+int why_losses(struct why *y, const struct job *j, struct err *e);
 /* The last lines out of a file; not on a thread of the store. */
 void why_log_tail(struct why *y);
 

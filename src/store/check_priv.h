@@ -66,6 +66,10 @@
 	     "SELECT r.job FROM recipe r JOIN job j ON j.id = r.job WHERE j.kind <> 3")                \
 	RULE(LANE, "job ", " is in a lane of another kind",                                            \
 	     "SELECT j.id FROM job j JOIN lane l ON l.id = j.lane WHERE l.kind <> j.kind")             \
+	RULE(QUARANTINE, "worker number ",                                                             \
+	     " is in quarantine without a reason or a time, or under a suspicion without it",          \
+	     "SELECT id FROM worker WHERE (quarantine = '') <> (quarantined = 0)"                      \
+	     " OR (suspect_of <> 0 AND quarantine = '')")                                              \
 	RULE(TARGET, "target number ", " is ready without an image",                                   \
 	     "SELECT id FROM target WHERE state = 'ready' AND image = ''")
 

@@ -1,5 +1,6 @@
 /* How attempts end. */
 
+#include "model/blame.h"
 #include "store/blobs.h"
 #include "store/ids_priv.h"
 #include "store/job_priv.h"
@@ -48,13 +49,20 @@ static int end_attempt_row(struct tx *tx, const struct job_end *end, struct err 
 	return add_artifacts(tx, end, e);
 }
 
-/* What an end says about the machine it ran on. */
-static int blame_worker(struct tx *tx, int64_t worker, enum attempt_outcome outcome, struct err *e)
+/* What an end says about the machine it ran on; of one that was lost, whose fault it was. */
+static int judge(struct tx *tx, const struct job_row *r, const struct job_end *end, struct verdict *v,
+		 struct blame *b, struct err *e)
 {
-	if (outcome == OUTCOME_LOST)
-		return tx_exec(tx, STMT_WORKER_FAILED, DB_ARGS(db_int(worker)), NULL, e);
-	if (outcome == OUTCOME_SUCCEEDED)
-		return tx_exec(tx, STMT_WORKER_WORKED, DB_ARGS(db_int(worker)), NULL, e);
+	if (end->outcome == OUTCOME_SUCCEEDED)
+		return tx_exec(tx, STMT_WORKER_WORKED, DB_ARGS(db_int(r->worker)), NULL, e);
+	if (end->outcome != OUTCOME_LOST)
+		return 0;
+	if (blame_loss(tx, r, end, b, e) < 0)
+		return -1;
+	v->losses = b->job;
+	/* Not one that somebody has asked to cancel. */
+	if (b->is_job_out && v->state == STATE_WAITING)
+		v->state = STATE_FAILED;
 	return 0;
 }
 
@@ -62,6 +70,9 @@ int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end,
 		    struct err *e)
 {
 	struct verdict v = retry_decide(&r->j, end->outcome, end->reason, tx->now_ms);
+	struct blame b = { .is_job_out = false };
+	if (judge(tx, r, end, &v, &b, e) < 0)
+		return -1;
 	r->j.failures = v.failures;
 	r->j.losses = v.losses;
 	if (v.state == STATE_SCHEDULED)
@@ -76,7 +87,7 @@ int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end,
 	    tx_exec(tx, STMT_JOB_SET_RESULT, DB_ARGS(db_int(r->j.id), db_str_or_null(end->result)), NULL, e) <
 		    0)
 		return -1;
-	if (blame_worker(tx, r->worker, end->outcome, e) < 0)
+	if (b.is_clearing && blame_clear(tx, r->j.id, e) < 0)
 		return -1;
 	return state_is_final(v.state) ? needs_follow(tx, r, actor, e) : 0;
 }
@@ -130,7 +141,8 @@ static int end_unreported(struct tx *tx, int64_t id, enum attempt_outcome outcom
 			       .outcome = outcome,
 			       .reason = outcome == OUTCOME_LOST ? REASON_LOST : REASON_NONE,
 			       .detail = detail,
-			       .exit_code = -1 };
+			       .exit_code = -1,
+			       .is_death = outcome == OUTCOME_LOST };
 	/* What it wrote until then is its log. */
 	end.log_bytes = log_size(tx->store, id, r.j.attempt);
 	return job_end_attempt(tx, &r, &end, "server", e);

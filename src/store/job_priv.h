@@ -48,4 +48,11 @@ int needs_revive(struct tx *tx, int64_t id, const char *actor, struct err *e);
 int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end, const char *actor,
 		    struct err *e);
 
+/* blame.c. The attempt of this row was lost: count it on both, and say who is to blame. */
+struct blame;
+int blame_loss(struct tx *tx, const struct job_row *r, const struct job_end *end, struct blame *out,
+	       struct err *e);
+/* The job was to blame: whom it broke is back with a clean count. */
+int blame_clear(struct tx *tx, int64_t job, struct err *e);
+
 #endif

@@ -84,8 +84,13 @@ struct job_end {
 	const char *result; /* JSON, or NULL; kept in the job's row */
 	const struct artifact *artifacts;
 	size_t artifacts_len;
+	/* Of LOST only. With its worker, who may have held more: one failure of that one. */
+	bool is_death;
+	/* What the worker says of it cannot be true: it may still run there. Both are taken out at once. */
+	bool is_untrue;
 };
-/* Ends the attempt and moves the job on by retry_decide(): follow-up of needs, events, artifacts, log, all
+/* Ends the attempt and moves the job on by retry_decide(), and by blame_judge() if it is LOST, which may put its worker
+ * into quarantine: follow-up of needs, events, artifacts, log, all
  * in one. ERR_STALE if this attempt does not hold the lease (and nothing changes). A repeated end that was
  * recorded before with the same outcome gives ERR_STALE too; *is_repeat says so. *state is the job's new
  * state. */

@@ -58,7 +58,10 @@ int workers_beat(struct tx *tx, int64_t id, struct err *e);
 int workers_set_online(struct tx *tx, int64_t id, bool is_online, struct err *e);
 /* It was not heard of any more by this server, in this session: it is offline, unless it has gone to another. */
 int workers_fell_silent(struct tx *tx, const char *name, const char *session, struct err *e);
+/* active also ends a quarantine and begins a new count of failures. */
 int workers_set_state(struct tx *tx, const char *name, enum worker_state s, const char *actor, struct err *e);
+/* It gets no work until somebody sets it active; nothing changes if it is in quarantine already. `reason` is for people. */
+int workers_quarantine(struct tx *tx, int64_t id, const char *name, const char *reason, struct err *e);
 int workers_list(struct tx *tx, struct arena *a, struct worker **out, size_t *n, struct err *e);
 
 struct target {

@@ -39,6 +39,7 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	"cpu_sys_us,memory_peak,log_bytes,is_log_truncated"
 #define WORKER_COLUMNS                                                                                                \
 	"id,name,machine,boot_id,session,version,arch,isolations,tags,slots,state,failures,beat_at,is_online,server," \
+	"quarantine,quarantined,"                                                                                     \
 	"(SELECT count(*) FROM job WHERE job.worker = worker.id AND job.state IN (4, 5))"
 /* Milliseconds of the database's clock. */
 #define PG_NOW "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
@@ -48,6 +49,9 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 		"SELECT " WORKER_COLUMNS ",(SELECT count(*) FROM server s WHERE s.id = worker.server" \
 		" AND s." PG_IS_ALIVE                                                                 \
 		"),(SELECT name FROM server s WHERE s.id = worker.server) FROM worker " rest
+#define WORKER_BLAME                                                                             \
+	"SELECT name, session_n, failures, troubles, died, died_session, quarantine FROM worker" \
+	" WHERE id = $1"
 #define CHECK_ROW(name, before, after, sql) [STMT_CHECK_##name] = { "check_" #name, sql },
 /* A list by an index: SQLite is told which, PostgreSQL sees it by the condition. */
 #define LIST(index, where)                                                               \
@@ -315,12 +319,25 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				      "UPDATE worker SET is_online = 0 WHERE is_online = 1 AND (server = $1 OR NOT"
 				      " EXISTS (SELECT 1 FROM server s WHERE s.id = worker.server AND s." PG_IS_ALIVE
 				      "))" },
-	[STMT_WORKER_SET_STATE] = { "worker_set_state",
-				    "UPDATE worker SET state = $2, failures = CASE WHEN CAST($2 AS BIGINT) = 1 THEN 0 ELSE failures END"
-				    " WHERE name = $1" },
-	[STMT_WORKER_FAILED] = { "worker_failed", "UPDATE worker SET failures = failures + 1 WHERE id = $1" },
+	[STMT_WORKER_SET_STATE] = { "worker_set_state", "UPDATE worker SET state = $2 WHERE id = $1" },
+	[STMT_WORKER_BLAME] = { "worker_blame", WORKER_BLAME, WORKER_BLAME " FOR NO KEY UPDATE" },
+	[STMT_WORKER_BLAMED] = { "worker_blamed",
+				 "UPDATE worker SET failures = $2, troubles = $3, died = $4, died_session = $5 WHERE id = $1" },
+	[STMT_WORKER_QUARANTINE] = { "worker_quarantine",
+				     "UPDATE worker SET quarantine = $2, quarantined = $3, suspect_of = $4"
+				     " WHERE id = $1 AND quarantine = ''" },
+	[STMT_WORKER_CLEAR] = { "worker_clear",
+				"UPDATE worker SET failures = 0, troubles = '', quarantine = '', quarantined = 0,"
+				" suspect_of = 0 WHERE id = $1" },
 	[STMT_WORKER_WORKED] = { "worker_worked",
-				 "UPDATE worker SET failures = 0 WHERE id = $1 AND failures > 0" },
+				 "UPDATE worker SET failures = 0, troubles = '' WHERE id = $1 AND failures > 0" },
+	/* Whom a job broke; and those it brought into quarantine. */
+	[STMT_WORKERS_BROKEN] = { "workers_broken",
+				  "SELECT w.id, w.name, w.suspect_of FROM worker w WHERE w.id IN (SELECT a.worker FROM attempt a"
+				  " WHERE a.job = $1 AND a.outcome = 5) ORDER BY w.id" },
+	[STMT_ATTEMPT_SESSION_N] = { "attempt_session_n",
+				     "SELECT session_n FROM attempt WHERE job = $1 AND n = $2" },
+	[STMT_JOB_NAME] = { "job_name", "SELECT name FROM job WHERE id = $1" },
 	[STMT_WORKER_COUNT] = { "worker_count", "SELECT count(*) FROM worker" },
 	[STMT_WORKER_LIST] = { "worker_list", WORKERS("ORDER BY worker.name") },
 

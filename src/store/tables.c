@@ -25,8 +25,9 @@ const struct table store_tables[] = {
 	{ "string", "id,text", "it", 1 },
 	{ "lane", "id,kind,isolation,arch,tags", "iiitt", 1 },
 	{ "worker",
-	  "id,name,machine,boot_id,session,session_n,version,arch,isolations,tags,slots,state,failures,beat_at,is_online,server",
-	  "ittttittitiiiiii", 1 },
+	  "id,name,machine,boot_id,session,session_n,version,arch,isolations,tags,slots,state,failures,beat_at,is_online,server,"
+	  "quarantine,quarantined,suspect_of,troubles,died,died_session",
+	  "ittttittitiiiiiitiitii", 1 },
 	{ "target", "id,name,suite,arch,image,image_bytes,state,updated,job", "ittttitii", 1 },
 	{ "job",
 	  "id,kind,state,reason,lane,worker,attempt,max_attempts,failures,losses,retry_delay,run_at,started,finished,"

@@ -1,7 +1,11 @@
 /* Workers, and the lanes they take from. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
+#include "base/clean.h"
+#include "store/blame_priv.h"
 #include "store/ids_priv.h"
 #include "store/records.h"
 #include "store/store_priv.h"
@@ -75,12 +79,14 @@ static int read_worker(struct db_rows *rows, struct arena *a, struct worker *w, 
 		.beat_ms = db_col_int(rows, 12),
 		.is_online = db_col_int(rows, 13) != 0,
 		.server = db_col_int(rows, 14),
-		.running = (int)db_col_int(rows, 15),
-		.is_server_alive = db_col_int(rows, 16) != 0,
-		.server_name = db_col_str(rows, 17, a),
+		.quarantine = db_col_str(rows, 15, a),
+		.quarantined_ms = db_col_int(rows, 16),
+		.running = (int)db_col_int(rows, 17),
+		.is_server_alive = db_col_int(rows, 18) != 0,
+		.server_name = db_col_str(rows, 19, a),
 	};
-	return w->name && w->machine && w->boot_id && w->session && w->version && w->arch && w->tags &&
-			       w->server_name
+	return w->quarantine && w->name && w->machine && w->boot_id && w->session && w->version && w->arch &&
+			       w->tags && w->server_name
 		       ? 0
 		       : err_set(e, ERR_NOMEM, "worker");
 }
@@ -118,14 +124,71 @@ int workers_fell_silent(struct tx *tx, const char *name, const char *session, st
 		       DB_ARGS(text(name), text(session), db_int(tx->store->server.id)), NULL, e);
 }
 
+/* ERR_NOT_FOUND */
+static int get_by_name(struct tx *tx, const char *name, struct arena *a, struct worker *out, struct err *e)
+{
+	CLEAN_ROWS struct db_rows rows;
+	if (tx_query(tx, STMT_WORKER_BY_NAME, DB_ARGS(text(name)), &rows, e) < 0)
+		return -1;
+	int rc = db_next(&rows, e);
+	if (rc == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no worker %s", name);
+	return rc < 0 ? -1 : read_worker(&rows, a, out, e);
+}
+
+/* A line about the worker for those who look at what was changed. */
+static int note(struct tx *tx, const char *name, const char *actor, const char *detail, struct err *e)
+{
+	CLEAN_BUF struct buf subject = BUF_INIT;
+	buf_addf(&subject, "worker:%s", name);
+	return buf_check(&subject, e) < 0 ? -1 : audit_add(tx, actor, subject.data, detail, e);
+}
+
 int workers_set_state(struct tx *tx, const char *name, enum worker_state s, const char *actor, struct err *e)
 {
-	int64_t changed = 0;
+	CLEAN_ARENA struct arena a = ARENA_INIT;
+	struct worker w;
+	char detail[64];
 	if (!worker_state_name(s))
 		return err_set(e, ERR_INVALID, "there is no such worker state");
-	if (tx_exec(tx, STMT_WORKER_SET_STATE, DB_ARGS(text(name), db_int((int)s)), &changed, e) < 0)
+	if (get_by_name(tx, name, &a, &w, e) < 0 ||
+	    tx_exec(tx, STMT_WORKER_SET_STATE, DB_ARGS(db_int(w.id), db_int((int)s)), NULL, e) < 0)
 		return -1;
-	return changed ? 0 : err_set(e, ERR_NOT_FOUND, "there is no worker %s", name);
+	bool is_released = s == WORKER_ACTIVE && w.quarantine[0];
+	if (s == WORKER_ACTIVE && tx_exec(tx, STMT_WORKER_CLEAR, DB_ARGS(db_int(w.id)), NULL, e) < 0)
+		return -1;
+	snprintf(detail, sizeof detail, "%s, was %s%s", worker_state_name(s), worker_state_name(w.state),
+		 is_released ? " in quarantine" : "");
+	return note(tx, name, actor, detail, e);
+}
+
+int workers_quarantine(struct tx *tx, int64_t id, const char *name, const char *reason, struct err *e)
+{
+	return worker_take_out(tx, id, name, reason, 0, e);
+}
+
+int worker_take_out(struct tx *tx, int64_t id, const char *name, const char *reason, int64_t suspect_of,
+		    struct err *e)
+{
+	int64_t changed = 0;
+	CLEAN_BUF struct buf detail = BUF_INIT;
+	if (tx_exec(tx, STMT_WORKER_QUARANTINE,
+		    DB_ARGS(db_int(id), db_str(reason), db_int(tx->now_ms), db_int(suspect_of)), &changed,
+		    e) < 0)
+		return -1;
+	if (!changed)
+		return 0;
+	buf_addf(&detail, "quarantine: %s", reason);
+	return buf_check(&detail, e) < 0 ? -1 : note(tx, name, "server", detail.data, e);
+}
+
+int worker_let_in(struct tx *tx, int64_t id, const char *name, const char *why, struct err *e)
+{
+	if (!why)
+		return tx_exec(tx, STMT_WORKER_WORKED, DB_ARGS(db_int(id)), NULL, e);
+	if (tx_exec(tx, STMT_WORKER_CLEAR, DB_ARGS(db_int(id)), NULL, e) < 0)
+		return -1;
+	return note(tx, name, "server", why, e);
 }
 
 int workers_list(struct tx *tx, struct arena *a, struct worker **out, size_t *n, struct err *e)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/blame.h"
 #include "store/blobs.h"
 #include "pg_fixture.h"
 #include "store_fixture.h"
@@ -256,14 +257,14 @@ static void test_losses_are_bounded(void **state)
 {
 	struct fx *fx = *state;
 	int64_t id = fx_job(fx, NULL, 0);
-	for (int i = 0; i < JOB_LOSSES_MAX; i++) {
+	for (int i = 0; i < BLAME_MAX; i++) {
 		assert_int_equal(fx_state(fx, id), STATE_WAITING);
 		OK(fx_run(fx, id, OUTCOME_LOST));
 	}
 	struct job j = fx_get(fx, id);
 	assert_int_equal(j.state, STATE_FAILED);
 	assert_int_equal(j.reason, REASON_LOST);
-	assert_int_equal(j.attempt, JOB_LOSSES_MAX);
+	assert_int_equal(j.attempt, BLAME_MAX);
 }
 
 static int do_wake(struct tx *tx, void *ctx, struct err *e)
