@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -59,76 +58,6 @@ void client_add_escaped(struct buf *out, const char *text)
 
 /* ---- the client ------------------------------------------------------------------------------------------- */
 
-static int open_unix(struct client_address *a, const char *path, struct err *e)
-{
-	struct sockaddr_un sa;
-
-	if (!*path)
-		return err_set(e, ERR_USAGE, "server address \"%s\" names no socket", a->text);
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(e, ERR_USAGE, "server address %s: the path of a socket has at most %zu bytes",
-			       a->text, sizeof(sa.sun_path) - 1);
-	a->socket_path = strdup(path);
-	if (!a->socket_path)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	return 0;
-}
-
-static int add_address(struct client *c, const char *text, size_t len, struct err *e)
-{
-	struct client_address *grown = reallocarray(c->addresses, c->addresses_len + 1, sizeof(*grown));
-	struct client_address *a;
-
-	if (!grown)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	c->addresses = grown;
-	a = &grown[c->addresses_len++];
-	*a = (struct client_address){ .text = strndup(text, len) };
-	if (!a->text)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	if (strncmp(a->text, "unix:", 5) == 0)
-		return open_unix(a, a->text + 5, e);
-	if (strncmp(a->text, "https://", 8) == 0)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "server address %s: https is not available yet in this version", a->text);
-	return err_set(e, ERR_USAGE, "server address \"%s\" is not of the form unix:PATH or https://HOST",
-		       a->text);
-}
-
-static bool is_address(const char *text)
-{
-	return strncmp(text, "unix:", 5) == 0 || strncmp(text, "https://", 8) == 0;
-}
-
-/* The length of the first address, and in *next where the one after it begins. */
-static size_t first_address(const char *text, const char **next)
-{
-	static const char between[] = ", \t\n";
-
-	for (size_t len = 0;; len++) {
-		size_t gap = strspn(text + len, between);
-
-		if (text[len] && (!gap || (text[len + gap] && !is_address(text + len + gap))))
-			continue;
-		*next = text + len + gap;
-		return len;
-	}
-}
-
-static int add_addresses(struct client *c, const char *server, struct err *e)
-{
-	server += strspn(server, ", \t\n");
-	do {
-		const char *next;
-		size_t len = first_address(server, &next);
-
-		if (add_address(c, server, len, e) < 0)
-			return -1;
-		server = next;
-	} while (*server);
-	return 0;
-}
-
 int client_open(struct client **out, const char *server, struct err *e)
 {
 	struct client *c = calloc(1, sizeof(*c));
@@ -141,7 +70,7 @@ int client_open(struct client **out, const char *server, struct err *e)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		rc = err_set(e, ERR_INTERNAL, "libcurl cannot be set up");
 	else
-		rc = add_addresses(c, server, e);
+		rc = client_add_addresses(c, server, e);
 	if (rc < 0) {
 		client_free(c);
 		return -1;
@@ -158,6 +87,14 @@ size_t client_servers(const struct client *c)
 const char *client_server(const struct client *c)
 {
 	return c->addresses[c->at].text;
+}
+
+bool client_is_remote(const struct client *c)
+{
+	for (size_t i = 0; i < c->addresses_len; i++)
+		if (!c->addresses[i].socket_path)
+			return true;
+	return false;
 }
 
 void client_next(struct client *c)
@@ -202,6 +139,7 @@ void client_free(struct client *c)
 		free(c->addresses[i].text);
 	}
 	free(c->addresses);
+	free(c->ca_file);
 	free(c);
 }
 
@@ -406,7 +344,10 @@ static void set_common(struct transfer *t)
 
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, t->to->socket_path);
+	if (t->to->socket_path)
+		curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, t->to->socket_path);
+	else
+		client_set_tls(t->client, h);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)CLIENT_CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
@@ -450,14 +391,14 @@ int transfer_begin(struct transfer *t, struct client *c, const struct client_req
 		t->easy = curl_easy_init();
 	else
 		curl_easy_reset(t->easy);
-	buf_adds(&url, "http://slipway");
+	t->to = &c->addresses[c->at];
+	buf_adds(&url, t->to->socket_path ? "http://slipway" : t->to->text);
 	buf_adds(&url, q->path);
 	if (!t->easy || !list || url.is_failed) {
 		buf_release(&url);
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
 	t->client = c;
-	t->to = &c->addresses[c->at];
 	t->request = *q;
 	t->has_file = q->file != NULL;
 	if (q->file)
@@ -488,8 +429,18 @@ static int broken(const struct transfer *t, CURLcode rc, struct err *e)
 
 	if (rc == CURLE_COULDNT_CONNECT) {
 		curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &sys);
-		err_set(e, ERR_UNREACHABLE, "no server answers at %s%s%s — start one with: slipway serve",
-			server, sys ? ": " : "", sys ? strerrordesc_np((int)sys) : "");
+		err_set(e, ERR_UNREACHABLE, "no server answers at %s%s%s — start one with: slipway serve%s",
+			server, sys ? ": " : "", sys ? strerrordesc_np((int)sys) : "",
+			t->to->socket_path ? "" : " --listen https://…");
+	} else if (rc == CURLE_PEER_FAILED_VERIFICATION) {
+		err_set(e, ERR_DENIED,
+			"who answers at %s is not the server that this credential is for, or its certificate is not valid "
+			"now; nothing was sent to it",
+			server);
+	} else if (rc == CURLE_COULDNT_RESOLVE_HOST) {
+		err_set(e, ERR_UNREACHABLE, "%s: no machine of that name is known", server);
+	} else if (rc == CURLE_SSL_CONNECT_ERROR) {
+		err_set(e, ERR_UNREACHABLE, "who answers at %s does not speak TLS as it should", server);
 	} else if (rc == CURLE_OPERATION_TIMEDOUT) {
 		err_set(e, ERR_UNREACHABLE, "the server at %s did not answer in time", server);
 	} else if (rc == CURLE_OUT_OF_MEMORY) {
@@ -547,7 +498,8 @@ int client_do(struct client *c, const struct client_request *q, struct client_re
 			return -1;
 		rc = curl_easy_perform(c->blocking.easy);
 		/* Nothing was sent: another one may be asked. */
-		if (rc != CURLE_COULDNT_CONNECT || i >= c->addresses_len)
+		if ((rc != CURLE_COULDNT_CONNECT && rc != CURLE_COULDNT_RESOLVE_HOST) ||
+		    i >= c->addresses_len)
 			return transfer_end(&c->blocking, rc, e);
 		client_next(c);
 	}

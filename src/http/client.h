@@ -1,6 +1,6 @@
 /* HTTP client: calls to one server, thin over libcurl.
  *
- * A `struct client` knows one server ("unix:PATH", later "https://HOST[:PORT]") and keeps its connections open between
+ * A `struct client` knows one server ("unix:PATH" or "https://HOST[:PORT]") and keeps its connections open between
  * calls. It may know several, any of which will do ("unix:PATH,unix:PATH"): new calls go to one of them until
  * client_next(). Two ways to use it, which may be mixed:
  *
@@ -67,8 +67,9 @@ struct client_request {
 enum { CLIENT_REPLY_LIMIT = 256 * 1024 * 1024, CLIENT_CONNECT_TIMEOUT_MS = 10000 };
 
 /* Connects to nothing yet. `server`: addresses with commas or blanks between them; one that is not followed by the
- * beginning of another address belongs to the path. ERR_UNSUPPORTED: https:// in this version; ERR_USAGE: no such form
- * of an address. */
+ * beginning of another address belongs to the path. ERR_USAGE: no such form of an address.
+ * Nothing is ever sent to an https:// server before its certificate was verified: by the machine's store and by the
+ * host's name, or as client_trust() says. One that does not pass is ERR_DENIED. */
 int client_open(struct client **out, const char *server, struct err *e);
 /* How many servers it knows, and the address of the one that new calls go to. */
 size_t client_servers(const struct client *c);
@@ -76,6 +77,16 @@ const char *client_server(const struct client *c);
 /* New calls go to the next server; those under way go on where they are. A blocking call that could not connect does
  * this by itself, until each server was tried once. */
 void client_next(struct client *c);
+/* Is one of them to be reached over the network? */
+bool client_is_remote(const struct client *c);
+
+/* Trust in an installation's own CA (http/tls.h), by its fingerprint. Servers are verified against the certificate in
+ * `ca_file` alone; host names are not compared, for that CA signs servers of one installation and nothing else. */
+int client_trust(struct client *c, const char *ca_file, struct err *e);
+/* Get the certificate of the CA with this fingerprint from one of its servers, into `ca_file`, unless it is there. It is
+ * asked for openly: whoever answers, what does not have the fingerprint is refused (ERR_DENIED) and not kept. */
+int client_fetch_ca(const char *server, const char *fingerprint, const char *ca_file, struct err *e);
+
 /* Ends what is under way without calling back. NULL is fine. */
 void client_free(struct client *c);
 /* Sent with every call from now on; a second one of the same name replaces the first, a NULL value drops it. */

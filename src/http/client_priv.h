@@ -16,7 +16,7 @@ struct client_header {
 /* Where a server answers. */
 struct client_address {
 	char *text;	   /* as given */
-	char *socket_path; /* of unix: */
+	char *socket_path; /* of unix:; NULL: https */
 };
 
 struct transfer {
@@ -36,7 +36,9 @@ struct transfer {
 struct client {
 	struct client_address *addresses;
 	size_t addresses_len;
-	size_t at; /* the one new calls go to */
+	size_t at;	    /* the one new calls go to */
+	char *ca_file;	    /* NULL: the machine's store */
+	bool is_unverified; /* anybody may answer (client_trust.c) */
 	struct client_header *headers;
 	/* Ready lists for libcurl: a body of JSON, or of bytes, or none. Made new when a header changes; those still
 	 * in use by a transfer are kept in `retired`. */
@@ -57,5 +59,9 @@ int transfer_begin(struct transfer *t, struct client *c, const struct client_req
 /* What libcurl's verdict and the answer's status come to. */
 int transfer_end(struct transfer *t, CURLcode rc, struct err *e);
 void client_multi_release(struct client *c);
+/* client_address.c: append those in `server` to c's. */
+int client_add_addresses(struct client *c, const char *server, struct err *e);
+/* client_trust.c: whom an https:// server must be. */
+void client_set_tls(const struct client *c, CURL *h);
 
 #endif

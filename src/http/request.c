@@ -1,6 +1,8 @@
 /* One request: its life, its parking and its answer. */
 #include "http/server_priv.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +33,7 @@ struct request *request_new(struct http_server *s, struct MHD_Connection *mhd, c
 		return NULL;
 	}
 	pthread_mutex_lock(&s->lock);
+	watch_has_request(s, c);
 	c->current = r;
 	pthread_mutex_unlock(&s->lock);
 	return r;
@@ -93,6 +96,20 @@ void *http_request_ctx(const struct http_request *pub)
 const char *http_header(struct http_request *pub, const char *name)
 {
 	return MHD_lookup_connection_value(((struct request *)pub)->mhd, MHD_HEADER_KIND, name);
+}
+
+void http_address(struct http_request *pub, char *out)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(((struct request *)pub)->mhd,
+								       MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *at = info ? info->client_addr : NULL;
+	*out = '\0';
+	if (at && at->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)at)->sin_addr, out,
+			  HTTP_ADDRESS_BYTES);
+	else if (at && at->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)at)->sin6_addr, out,
+			  HTTP_ADDRESS_BYTES);
 }
 
 struct walk {

@@ -1,13 +1,25 @@
 #include "http/server_priv.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "http/tls_priv.h"
 
 enum {
 	CONNECTION_MEMORY_BYTES = 16 * 1024, /* half of it for a request's head; a used connection keeps it */
 	CONNECTION_INCREMENT_BYTES = 1024,
 	BODY_RESERVE_MAX = 1 << 20,
+	FIRST_REQUEST_MS = 15000,
+	STILL_S = 120,
+	/* A client whose machine or line has gone does not say so. */
+	KEEP_IDLE_S = 30,
+	KEEP_INTERVAL_S = 10,
+	KEEP_COUNT = 3,
 };
+
+static const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 
 static void read_peer(struct connection *c)
 {
@@ -19,6 +31,27 @@ static void read_peer(struct connection *c)
 	c->peer = (struct http_peer){ .is_local = true, .uid = cred.uid, .gid = cred.gid, .pid = cred.pid };
 }
 
+static void set_tcp(int fd)
+{
+	const int on = 1, idle = KEEP_IDLE_S, interval = KEEP_INTERVAL_S, count = KEEP_COUNT;
+	const int unanswered_ms = (KEEP_IDLE_S + KEEP_COUNT * KEEP_INTERVAL_S) * 1000;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof unanswered_ms);
+}
+
+/* Before the handshake, which finds our certificate by the session's pointer. */
+static void begin_tls(struct http_server *s, struct MHD_Connection *mhd, const struct connection *c)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd,
+								       MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (info)
+		gnutls_session_set_ptr(info->tls_session, s->o.tls);
+	set_tcp(c->fd);
+}
+
 static void connection_begin(struct http_server *s, struct MHD_Connection *mhd, void **context)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd,
@@ -28,9 +61,14 @@ static void connection_begin(struct http_server *s, struct MHD_Connection *mhd, 
 	if (!c)
 		return;
 	c->fd = info ? info->connect_fd : -1;
-	read_peer(c);
+	if (s->o.tls)
+		begin_tls(s, mhd, c);
+	else
+		read_peer(c);
 	pthread_mutex_lock(&s->lock);
 	c->id = ++s->last_connection;
+	if (s->o.tls)
+		watch_fresh(s, c);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -168,13 +206,22 @@ static int start_daemon(struct http_server *s, struct err *e)
 			 MHD_USE_SUPPRESS_DATE_NO_CLOCK;
 	/* A pool of one is refused by the library. */
 	unsigned pool = s->o.threads > 1 ? (unsigned)s->o.threads : 0;
+	const struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)tls_server_retrieve },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities },
+		{ MHD_OPTION_CONNECTION_TIMEOUT, STILL_S, NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	if (s->o.tls)
+		flags |= MHD_USE_TLS;
 	s->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET,
 				  s->o.listen_fd, MHD_OPTION_THREAD_POOL_SIZE, pool,
 				  MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
 				  on_completed, s, MHD_OPTION_CONNECTION_LIMIT,
 				  (unsigned)s->o.connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				  (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
-				  (size_t)CONNECTION_INCREMENT_BYTES, MHD_OPTION_END);
+				  (size_t)CONNECTION_INCREMENT_BYTES,
+				  s->o.tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 	if (!s->mhd)
 		return err_sys(e, "start the HTTP server");
 	return 0;
@@ -188,7 +235,10 @@ int http_server_start(struct http_server **out, const struct http_server_options
 		return err_set(e, ERR_NOMEM, "no memory for an HTTP server");
 	}
 	s->o = *o;
-	s->epoll_fd = s->stop_fd = -1;
+	s->epoll_fd = s->stop_fd = s->timer_fd = -1;
+	s->fresh_tail = &s->fresh;
+	if (!s->o.first_request_ms)
+		s->o.first_request_ms = FIRST_REQUEST_MS;
 	pthread_mutex_init(&s->lock, NULL);
 	if (watch_start(s, e) || start_daemon(s, e)) {
 		close(o->listen_fd);

@@ -25,12 +25,13 @@ struct buf;
 struct err;
 struct http_request;
 struct http_server;
+struct tls_server;
 
 typedef void http_request_fn(struct http_request *r);
 
-/* Who is at the other end of a unix socket, by the kernel's word. */
+/* Who is at the other end of a unix socket, by the kernel's word; or that it is another machine. */
 struct http_peer {
-	bool is_local; /* false: the rest means nothing */
+	bool is_local; /* false: it came over the network, and the rest means nothing */
 	uint32_t uid, gid;
 	int32_t pid;
 };
@@ -60,6 +61,11 @@ struct http_server_options {
 	int listen_fd; /* taken; a listening, non-blocking stream socket */
 	int threads;
 	int connections_max;
+	/* NULL: plain, for a unix socket. Else what handshakes are answered with; borrowed (http/tls.h). Then a connection
+	 * is closed that brings no whole head of a request in first_request_ms (0 = 15 s), or on which nothing moves for
+	 * two minutes while it is not parked. */
+	struct tls_server *tls;
+	int64_t first_request_ms;
 	http_request_fn *begin;	 /* may answer (a refusal) */
 	http_request_fn *handle; /* answers or keeps */
 	/* Makes the body of an error that this layer answers itself (413, 400); appends JSON to `out`. */
@@ -77,6 +83,9 @@ void *http_request_ctx(const struct http_request *r);
 
 /* Only in begin(), handle() and continuations. NULL if there is none. Borrowed from the request. */
 const char *http_header(struct http_request *r, const char *name);
+/* Where a client on another machine is, as "192.0.2.7"; "" if that is not known. `out` has HTTP_ADDRESS_BYTES. */
+enum { HTTP_ADDRESS_BYTES = 64 };
+void http_address(struct http_request *r, char *out);
 /* Each query parameter, in order; value "" if none. A callback that gives false ends the walk. */
 void http_query_walk(struct http_request *r, bool (*fn)(void *ctx, const char *name, const char *value),
 		     void *ctx);

@@ -18,6 +18,9 @@ struct connection {
 	/* guarded: */
 	struct request *current;
 	bool is_watched, is_gone;
+	/* among those that have not brought a request yet, oldest first; link NULL: it is not */
+	struct connection *fresh_next, **fresh_link;
+	int64_t fresh_until_ms;
 };
 
 enum reply_kind { REPLY_NONE, REPLY_BYTES, REPLY_FD, REPLY_STREAM };
@@ -63,8 +66,9 @@ struct http_server {
 	bool is_stopping;
 	struct idmap watched; /* connections by id */
 	int64_t last_connection;
+	struct connection *fresh, **fresh_tail;
 	/* the watcher of connections */
-	int epoll_fd, stop_fd;
+	int epoll_fd, stop_fd, timer_fd;
 	pthread_t watcher;
 	bool has_watcher;
 };
@@ -85,5 +89,9 @@ int watch_start(struct http_server *s, struct err *e);
 void watch_stop(struct http_server *s);
 void watch_connection(struct http_server *s, struct connection *c);
 void watch_forget(struct http_server *s, struct connection *c);
+/* (lock held) It is new: it is cut off unless watch_has_request() is called in time. */
+void watch_fresh(struct http_server *s, struct connection *c);
+/* (lock held) */
+void watch_has_request(struct http_server *s, struct connection *c);
 
 #endif

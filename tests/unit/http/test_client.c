@@ -236,8 +236,17 @@ static void test_addresses(void **state)
 	struct err e = ERR_INIT;
 	struct client *c;
 
-	assert_int_equal(client_open(&c, "https://example.org", &e), -1);
-	assert_int_equal(e.code, ERR_UNSUPPORTED);
+	static const char *const slips[] = { "https://", "https://user@example.org",
+					     "https://example.org/path" };
+
+	for (size_t i = 0; i < sizeof(slips) / sizeof(slips[0]); i++) {
+		assert_int_equal(client_open(&c, slips[i], &e), -1);
+		assert_int_equal(e.code, ERR_USAGE);
+	}
+	assert_int_equal(client_open(&c, "https://example.org:7433/,unix:/x", &e), 0);
+	assert_string_equal(client_server(c), "https://example.org:7433");
+	assert_true(client_is_remote(c));
+	client_free(c);
 	assert_int_equal(client_open(&c, "example.org", &e), -1);
 	assert_int_equal(e.code, ERR_USAGE);
 	assert_int_equal(client_open(&c, "unix:", &e), -1);
