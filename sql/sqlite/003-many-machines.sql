@@ -22,4 +22,26 @@ ALTER TABLE worker ADD COLUMN troubles TEXT NOT NULL DEFAULT '';
 ALTER TABLE worker ADD COLUMN died INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE worker ADD COLUMN died_session INTEGER NOT NULL DEFAULT 0;
 
+-- The trust zones a worker is in, as its credential says, joined by commas; '' is the default one.
+ALTER TABLE worker ADD COLUMN zones TEXT NOT NULL DEFAULT '';
+
+-- Credentials. Of a secret only its SHA-256 is kept; next_hash is that of one that replaces it when it is first used, '' if
+-- there is none. role is as in src/model/role.h; born is what a join token became. changes counts those of the row, so
+-- that other servers see by a sum that there were any.
+CREATE TABLE token (
+	id INTEGER PRIMARY KEY,
+	role INTEGER NOT NULL CHECK (role BETWEEN 1 AND 5),
+	name TEXT NOT NULL CHECK (name <> '' OR role = 5),
+	hash TEXT NOT NULL UNIQUE CHECK (length(hash) = 64),
+	next_hash TEXT NOT NULL CHECK (next_hash = '' OR length(next_hash) = 64),
+	zones TEXT NOT NULL,
+	maker TEXT NOT NULL,
+	created INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	used INTEGER NOT NULL,
+	revoked INTEGER NOT NULL,
+	born INTEGER NOT NULL CHECK (born = 0 OR role = 5),
+	changes INTEGER NOT NULL
+) STRICT;
+
 PRAGMA user_version = 3;

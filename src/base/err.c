@@ -17,6 +17,7 @@ static const struct err_info infos[] = {
 	{ ERR_CONFLICT, "conflict", 409, 4, false },
 	{ ERR_STALE, "stale", 409, 4, false },
 	{ ERR_DENIED, "denied", 403, 4, false },
+	{ ERR_CREDENTIAL, "credential", 401, 4, false },
 	{ ERR_TOO_LARGE, "too_large", 413, 4, false },
 	{ ERR_UNSUPPORTED, "unsupported", 501, 4, false },
 	{ ERR_BUSY, "busy", 503, 4, true },

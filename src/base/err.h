@@ -21,6 +21,7 @@ enum err_code {
 	ERR_CONFLICT,	 /* the thing is in a state that does not allow this */
 	ERR_STALE,	 /* the attempt has lost its lease: nothing was changed */
 	ERR_DENIED,	 /* not allowed */
+	ERR_CREDENTIAL,	 /* the caller's credential is none that is known */
 	ERR_TOO_LARGE,	 /* over a limit */
 	ERR_UNSUPPORTED, /* this machine or version cannot do it */
 	ERR_BUSY,	 /* somebody else holds it; later it may go */

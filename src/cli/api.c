@@ -14,9 +14,36 @@
 #include "base/parse.h"
 #include "cli/place.h"
 #include "http/client.h"
+#include "model/token.h"
 #include "text/json.h"
 
 enum { RETRY_PAUSE_MS = 200, IDS_MAX = 1000000 };
+
+/* The token says who asks, and which servers are the right ones. */
+static int use_token(struct api *a, struct err *e)
+{
+	CLEAN_BUF struct buf ca_file = BUF_INIT;
+	CLEAN_BUF struct buf header = BUF_INIT;
+	struct token_text t;
+	const char *text = place_token();
+	if (!text && client_is_remote(a->client))
+		return err_set(
+			e, ERR_CREDENTIAL,
+			"%s: a token is needed: set SLIPWAY_TOKEN to one that an administrator has made there with "
+			"slipway token create",
+			a->server);
+	if (!text)
+		return 0;
+	if (token_parse(text, &t, e) < 0)
+		return err_wrap(e, "SLIPWAY_TOKEN");
+	if (t.fingerprint[0] && client_is_remote(a->client) &&
+	    (place_ca_file(t.fingerprint, &ca_file, e) < 0 ||
+	     client_fetch_ca(a->server, t.fingerprint, ca_file.data, e) < 0 ||
+	     client_trust(a->client, ca_file.data, e) < 0))
+		return -1;
+	buf_addf(&header, "Bearer %s", t.secret);
+	return buf_check(&header, e) < 0 ? -1 : client_set_header(a->client, "Authorization", header.data, e);
+}
 
 int api_open(struct api **out, const char *server, struct err *e)
 {
@@ -27,7 +54,7 @@ int api_open(struct api **out, const char *server, struct err *e)
 	if (!a)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	a->server = buf_take(&address);
-	if (client_open(&a->client, a->server, e) < 0) {
+	if (client_open(&a->client, a->server, e) < 0 || use_token(a, e) < 0) {
 		api_free(a);
 		return -1;
 	}

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -20,12 +21,14 @@
 #include "cli/serve_child.h"
 #include "cli/serve_config.h"
 #include "cli/serve_socket.h"
+#include "http/tls.h"
 #include "server/server.h"
 
 enum {
 	AGAIN_MS = 500,	   /* between two looks whether the database is there */
 	REMIND_MS = 60000, /* between two words about it */
 	STOP_MS = 10000,   /* for the worker to end its attempts and say so */
+	RENEW_LOOK_MS = 3600 * 1000,
 	HEAP_KEEP_BYTES = 64 << 20,
 	HEAP_STEP_BYTES = 1 << 20,
 };
@@ -35,6 +38,9 @@ struct serve {
 	struct server *server;
 	struct serve_child child;
 	struct buf address, work_dir;
+	struct tls_server *tls; /* NULL: the socket alone */
+	struct buf urls;	/* where it listens for others, joined by commas */
+	int64_t renew_ms;	/* boot clock: the next look at the certificate */
 	int signal_fd;
 	bool is_stopping;
 };
@@ -131,6 +137,63 @@ static int open_server(struct serve *s, const struct server_options *o, struct e
 	return 0;
 }
 
+/* --- the network --- */
+
+static int open_tls(struct serve *s, struct err *e)
+{
+	const struct serve_config *c = &s->config;
+	CLEAN_BUF struct buf ca_dir = BUF_INIT;
+	char host[256] = "slipway";
+	gethostname(host, sizeof host - 1);
+	path_join(&ca_dir, c->files_dir ? c->files_dir : c->data_dir, "tls");
+	if (buf_check(&ca_dir, e))
+		return -1;
+	const struct tls_options o = { .ca_dir = ca_dir.data,
+				       .own_dir = c->data_dir,
+				       .name = host,
+				       .cert_file = c->tls_cert,
+				       .key_file = c->tls_key };
+	s->renew_ms = clock_boot_ms() + RENEW_LOOK_MS;
+	return tls_server_open(&s->tls, &o, e);
+}
+
+static int listen_https(struct serve *s, const char *address, struct err *e)
+{
+	CLEAN_BUF struct buf url = BUF_INIT;
+	int fd = serve_socket_listen_tcp(address, &url, e);
+	if (fd < 0)
+		return -1;
+	buf_addf(&s->urls, ",%s", url.data);
+	return server_listen_tls(s->server, fd, s->tls,
+				 s->config.public_url ? s->config.public_url : url.data, e);
+}
+
+static int listen_all(struct serve *s, struct err *e)
+{
+	const struct serve_config *c = &s->config;
+	if (c->https_len && open_tls(s, e))
+		return -1;
+	for (size_t i = 0; i < c->https_len; i++)
+		if (listen_https(s, c->https[i], e))
+			return -1;
+	/* Last, for it is where the own worker comes to. */
+	int fd = serve_socket_listen(c->socket, c->socket_mode, e);
+	return fd < 0 ? -1 : server_listen(s->server, fd, e);
+}
+
+static void renew_if_due(struct serve *s)
+{
+	struct err e = ERR_INIT;
+	bool is_new;
+	if (!s->tls || clock_boot_ms() < s->renew_ms)
+		return;
+	s->renew_ms = clock_boot_ms() + RENEW_LOOK_MS;
+	if (tls_server_renew(s->tls, time(NULL), &is_new, &e))
+		log_err(&e, "the certificate is still the old one");
+	else if (is_new)
+		log_line(LOG_LEVEL_INFO, "a new certificate is in use");
+}
+
 static int start(struct serve *s, struct err *e)
 {
 	const struct serve_config *c = &s->config;
@@ -142,8 +205,7 @@ static int start(struct serve *s, struct err *e)
 	/* Takes the lock of the folder: from here on a socket that lies there is a dead one's. */
 	if (open_server(s, &o, e))
 		return -1;
-	int fd = serve_socket_listen(c->socket, c->socket_mode, e);
-	if (fd < 0 || server_listen(s->server, fd, e))
+	if (listen_all(s, e))
 		return -1;
 	buf_adds(&s->address, "unix:");
 	buf_adds(&s->address, c->socket);
@@ -155,7 +217,8 @@ static int start(struct serve *s, struct err *e)
 	s->child.name = server_name(s->server);
 	s->child.slots = c->slots;
 	start_worker(s);
-	printf("ready %s pid %d slots %d data %s\n", s->address.data, (int)getpid(), c->slots, c->data_dir);
+	printf("ready %s%s pid %d slots %d data %s\n", s->address.data, s->urls.data, (int)getpid(), c->slots,
+	       c->data_dir);
 	fflush(stdout);
 	serve_notify("READY=1");
 	return 0;
@@ -163,9 +226,12 @@ static int start(struct serve *s, struct err *e)
 
 static int poll_timeout(const struct serve *s)
 {
-	if (s->child.restart_ms == 0 || s->child.pid)
+	int64_t at_ms = s->tls ? s->renew_ms : INT64_MAX;
+	if (s->child.restart_ms && !s->child.pid && s->child.restart_ms < at_ms)
+		at_ms = s->child.restart_ms;
+	if (at_ms == INT64_MAX)
 		return -1;
-	int64_t ms = s->child.restart_ms - clock_boot_ms();
+	int64_t ms = at_ms - clock_boot_ms();
 	return ms > 0 ? (int)ms : 0;
 }
 
@@ -183,6 +249,7 @@ static int wait_for_signal(struct serve *s, struct err *e)
 			worker_ended(s);
 		if (!s->child.pid && s->child.restart_ms && clock_boot_ms() >= s->child.restart_ms)
 			start_worker(s);
+		renew_if_due(s);
 	}
 }
 
@@ -216,14 +283,18 @@ static void stop(struct serve *s)
 	wait_for_worker(s);
 	server_close(s->server);
 	s->server = NULL;
+	tls_server_free(s->tls);
+	s->tls = NULL;
 	unlink(s->config.socket);
 }
 
 int cmd_serve(struct cli *c, struct err *e)
 {
-	struct serve s = {
-		.child = SERVE_CHILD_INIT, .address = BUF_INIT, .work_dir = BUF_INIT, .signal_fd = -1
-	};
+	struct serve s = { .child = SERVE_CHILD_INIT,
+			   .address = BUF_INIT,
+			   .work_dir = BUF_INIT,
+			   .urls = BUF_INIT,
+			   .signal_fd = -1 };
 	log_set_name("serve");
 	set_heap();
 	raise_files();
@@ -240,10 +311,12 @@ int cmd_serve(struct cli *c, struct err *e)
 		stop(&s);
 	else
 		server_close(s.server);
+	tls_server_free(s.tls);
 	if (s.signal_fd >= 0)
 		close(s.signal_fd);
 	buf_release(&s.address);
 	buf_release(&s.work_dir);
+	buf_release(&s.urls);
 	serve_config_release(&s.config);
 	return rc;
 }

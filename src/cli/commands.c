@@ -8,7 +8,7 @@
 
 const struct option_row option_server[] = {
 	{ "server", 's', OPTION_TEXT, "URL",
-	  "the server: unix:PATH (default: $SLIPWAY_SERVER, else the socket in the data folder); of several, joined by commas, the first that answers" },
+	  "the server: unix:PATH, or https://HOST:PORT with a token in $SLIPWAY_TOKEN (default: $SLIPWAY_SERVER, else the socket in the data folder); of several, joined by commas, the first that answers" },
 	{ 0 },
 };
 const struct option_row option_json[] = {
@@ -68,8 +68,13 @@ static const struct option_row serve_options[] = {
 	{ "slots", 0, OPTION_INT, "N",
 	  "jobs its own worker runs at once (default: one a processor; 0: no worker)" },
 	{ "db", 0, OPTION_TEXT, "URL", "the database: postgresql://… (default: SQLite in the data folder)" },
-	{ "listen", 0, OPTION_TEXT, "ADDR",
-	  "where to answer: unix:/PATH (default: slipway.sock in the data folder)" },
+	{ "listen", 0, OPTION_LIST, "ADDR",
+	  "where to answer: https://ADDRESS:PORT for other machines (* is every address), beside the socket; unix:/PATH moves the socket (default: slipway.sock in the data folder); repeat, or join by commas" },
+	{ "public", 0, OPTION_TEXT, "URL",
+	  "where others reach this server, for the lines that token create prints (default: the first https:// address)" },
+	{ "tls-cert", 0, OPTION_TEXT, "FILE",
+	  "show this certificate, with its chain, instead of one of an own CA; it is read again when it changes" },
+	{ "tls-key", 0, OPTION_TEXT, "FILE", "its key" },
 	{ "types", 0, OPTION_TEXT, "DIR",
 	  "build types beside those built in (default: $SLIPWAY_TYPES, else types in the data folder)" },
 	{ "socket-mode", 0, OPTION_TEXT, "MODE", "permissions of the socket, octal (default 0660)" },
@@ -144,6 +149,17 @@ static const struct option_row fetch_options[] = {
 	{ "output", 'o', OPTION_TEXT, "DIR",
 	  "where to put the files (default: here); - writes one file to standard output" },
 	{ "force", 'F', OPTION_FLAG, NULL, "replace files that exist" },
+	{ 0 },
+};
+static const struct option_row token_options[] = {
+	{ "role", 'r', OPTION_TEXT, "ROLE",
+	  "create: worker (joins machines), admin, submitter (reads, submits, changes its own jobs) or reader" },
+	{ "name", 'n', OPTION_TEXT, "NAME",
+	  "create: whose it is, as owners are named; for a worker: the only name it may take, in place of one that has it" },
+	{ "zone", 'z', OPTION_LIST, "ZONE",
+	  "create, for a worker: a trust zone that it is in; repeat, or join by commas" },
+	{ "expires", 'x', OPTION_DURATION, "TIME",
+	  "create: good for so long (default: 1h to join with, others have no end)" },
 	{ 0 },
 };
 static const struct option_row priority_options[] = {
@@ -346,6 +362,18 @@ const struct command commands[] = {
 	  .words_min = 2,
 	  .words_max = 2,
 	  .run = cmd_worker_state },
+	{ .name = "token",
+	  .arguments = "create|list|revoke [ID…]",
+	  .summary = "let machines and people of other machines in, and out",
+	  .about =
+		  "create --role worker prints the line to type on a machine that is to run jobs: it is good once. Other roles print a token "
+		  "to put into SLIPWAY_TOKEN. A token is shown this once; list shows all but the secrets. revoke takes effect at "
+		  "once; a worker whose credential is revoked ends what it runs.",
+	  .flags = SERVER | JSON,
+	  .words_min = 1,
+	  .words_max = -1,
+	  .options = { token_options },
+	  .run = cmd_token },
 	{ .name = "types",
 	  .arguments = "",
 	  .summary = "list build types",

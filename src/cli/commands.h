@@ -63,7 +63,7 @@ const struct option_row *command_table(const struct command *c, size_t i);
 const struct option_row *command_option(const struct command *c, const char *name, size_t len);
 const struct option_row *command_letter(const struct command *c, char letter);
 
-command_fn cmd_serve, cmd_worker, cmd_api_doc;
+command_fn cmd_serve, cmd_worker, cmd_token, cmd_api_doc;
 command_fn cmd_run, cmd_submit, cmd_build, cmd_recipe, cmd_target, cmd_list, cmd_show, cmd_status, cmd_top,
 	cmd_log, cmd_why, cmd_wait, cmd_artifacts, cmd_fetch, cmd_change, cmd_priority, cmd_workers,
 	cmd_worker_state, cmd_types, cmd_admin, cmd_help, cmd_man_page, cmd_completion;

@@ -11,6 +11,7 @@
 #include "cli/api.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/place.h"
 #include "cli/term.h"
 
 static int say_error(const struct err *e)
@@ -87,6 +88,7 @@ int main(int argc, char **argv)
 {
 	setlocale(LC_CTYPE, "");
 	struct err e = ERR_INIT;
+	place_token();
 	int status = start(argc, argv, &e);
 	return status < 0 ? say_error(&e) : status;
 }

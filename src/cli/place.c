@@ -1,16 +1,46 @@
 #include "cli/place.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/path.h"
 
 static const char *env_get(const char *name)
 {
 	const char *value = getenv(name);
 	return value && *value ? value : NULL;
+}
+
+const char *place_token(void)
+{
+	static char *token;
+	static bool is_taken;
+	const char *value = is_taken ? NULL : env_get("SLIPWAY_TOKEN");
+	if (value)
+		token = strdup(value);
+	if (!is_taken)
+		unsetenv("SLIPWAY_TOKEN");
+	is_taken = true;
+	return token;
+}
+
+int place_ca_file(const char *fingerprint, struct buf *out, struct err *e)
+{
+	struct buf data = BUF_INIT, dir = BUF_INIT;
+	int rc = place_data_dir(NULL, &data, e);
+	if (rc == 0) {
+		path_join(&dir, data.data, "ca");
+		buf_addf(out, "%s/%s.pem", dir.data, fingerprint);
+		rc = buf_check(&dir, e) || buf_check(out, e) ? -1 : fd_mkdirs(dir.data, 0711, e);
+	}
+	buf_release(&data);
+	buf_release(&dir);
+	return rc;
 }
 
 int place_data_dir(const char *given, struct buf *out, struct err *e)

@@ -11,4 +11,10 @@ int place_data_dir(const char *given, struct buf *out, struct err *e);
 /* The server's address: `given`, or $SLIPWAY_SERVER, or unix:DIR/slipway.sock with the default DIR. */
 int place_server(const char *given, struct buf *out, struct err *e);
 
+/* The token of $SLIPWAY_TOKEN, or NULL. It is taken out of the environment, so that nothing that is started inherits it:
+ * main() asks first. Borrowed, for the life of the process. */
+const char *place_token(void);
+/* Where the certificate of the CA with this fingerprint is kept, in the default data folder; the folder is made. */
+int place_ca_file(const char *fingerprint, struct buf *out, struct err *e);
+
 #endif

@@ -19,9 +19,22 @@
 enum { SLOTS_MAX = 1024 };
 
 /* What may be given: on the command line by these names, in the file by the same, without a section. */
-enum key { KEY_DATA, KEY_FILES, KEY_DB, KEY_LISTEN, KEY_SLOTS, KEY_TYPES, KEY_SOCKET_MODE, KEY_LEASE, KEYS };
-static const char *const names[KEYS] = { "data",  "files", "db",	  "listen",
-					 "slots", "types", "socket-mode", "lease" };
+enum key {
+	KEY_DATA,
+	KEY_FILES,
+	KEY_DB,
+	KEY_LISTEN,
+	KEY_PUBLIC,
+	KEY_TLS_CERT,
+	KEY_TLS_KEY,
+	KEY_SLOTS,
+	KEY_TYPES,
+	KEY_SOCKET_MODE,
+	KEY_LEASE,
+	KEYS
+};
+static const char *const names[KEYS] = { "data",    "files", "db",    "listen",	     "public", "tls-cert",
+					 "tls-key", "slots", "types", "socket-mode", "lease" };
 
 struct reading {
 	struct arena *arena;
@@ -76,17 +89,62 @@ static int find_data_dir(struct serve_config *c, const char *given, struct err *
 	return c->data_dir && c->socket ? 0 : err_set(e, ERR_NOMEM, "no memory for a path");
 }
 
+static int add_listen(struct serve_config *c, const char *text, struct err *e)
+{
+	if (strncmp(text, "unix:/", 6) == 0) {
+		c->socket = text + 5;
+		return 0;
+	}
+	if (strncmp(text, "https://", 8) != 0 || !strrchr(text + 8, ':'))
+		return err_set(e, ERR_USAGE, "--listen %s: neither unix:/PATH nor https://ADDRESS:PORT",
+			       text);
+	if (c->https_len == SERVE_HTTPS_MAX)
+		return err_set(e, ERR_USAGE, "--listen: at most %d addresses", SERVE_HTTPS_MAX);
+	c->https[c->https_len++] = text + 8;
+	return 0;
+}
+
+/* Several, joined by commas. */
 static int read_listen(struct serve_config *c, const char *text, struct err *e)
 {
-	if (!text)
-		return 0;
-	if (strncmp(text, "unix:/", 6) != 0)
-		return err_set(
-			e, ERR_UNSUPPORTED,
-			"--listen %s: this version listens on unix:/PATH only; put a proxy in front for others",
-			text);
-	c->socket = arena_strdup(&c->arena, text + 5);
-	return c->socket ? 0 : err_set(e, ERR_NOMEM, "no memory for a path");
+	while (text && *text) {
+		size_t len = strcspn(text, ",");
+		const char *one = arena_strndup(&c->arena, text, len);
+		if (!one)
+			return err_set(e, ERR_NOMEM, "no memory for an address");
+		if (len && add_listen(c, one, e))
+			return -1;
+		text += len + (text[len] == ',');
+	}
+	return 0;
+}
+
+static int read_tls(struct serve_config *c, const struct reading *r, struct err *e)
+{
+	c->public_url = r->values[KEY_PUBLIC];
+	c->tls_cert = r->values[KEY_TLS_CERT];
+	c->tls_key = r->values[KEY_TLS_KEY];
+	if (!c->tls_cert != !c->tls_key)
+		return err_set(e, ERR_USAGE, "--tls-cert and --tls-key go together");
+	if (c->public_url && strncmp(c->public_url, "https://", 8) != 0)
+		return err_set(e, ERR_USAGE, "--public %s: not of the form https://HOST:PORT", c->public_url);
+	if ((c->tls_cert || c->public_url) && !c->https_len)
+		return err_set(e, ERR_USAGE, "--public and --tls-cert are for --listen https://ADDRESS:PORT");
+	return 0;
+}
+
+/* All that were given on the command line. */
+static int join_listen(struct reading *r, const struct args *a)
+{
+	CLEAN_BUF struct buf all = BUF_INIT;
+	const char *one;
+	size_t at = 0;
+	while ((one = args_next(a, names[KEY_LISTEN], &at)))
+		buf_addf(&all, "%s%s", all.len ? "," : "", one);
+	if (buf_check(&all, r->e))
+		return -1;
+	r->values[KEY_LISTEN] = all.len ? arena_strdup(r->arena, all.data) : NULL;
+	return 0;
 }
 
 static int read_db(struct serve_config *c, const char *text, struct err *e)
@@ -148,12 +206,14 @@ int serve_config_read(struct serve_config *c, const struct args *a, struct err *
 	struct reading r = { .arena = &c->arena, .e = e };
 	for (int k = 0; k < KEYS; k++)
 		r.values[k] = args_text(a, names[k], NULL);
+	if (join_listen(&r, a))
+		return -1;
 	const char *file = args_text(a, "config", NULL);
 	if (file && read_file(&r, file))
 		return -1;
 	if (find_data_dir(c, r.values[KEY_DATA], e) || find_files_dir(c, r.values[KEY_FILES], e) ||
-	    read_listen(c, r.values[KEY_LISTEN], e) || read_db(c, r.values[KEY_DB], e) ||
-	    read_numbers(c, &r, e))
+	    read_listen(c, r.values[KEY_LISTEN], e) || read_tls(c, &r, e) ||
+	    read_db(c, r.values[KEY_DB], e) || read_numbers(c, &r, e))
 		return -1;
 	find_types(c, r.values[KEY_TYPES]);
 	return 0;

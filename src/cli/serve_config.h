@@ -10,12 +10,18 @@
 struct args;
 struct err;
 
+enum { SERVE_HTTPS_MAX = 4 };
+
 /* Strings belong to the arena. */
 struct serve_config {
 	struct arena arena;
-	const char *data_dir;		/* absolute; it exists */
-	const char *files_dir;		/* the same; NULL = not given */
-	const char *socket;		/* path */
+	const char *data_dir;		    /* absolute; it exists */
+	const char *files_dir;		    /* the same; NULL = not given */
+	const char *socket;		    /* path */
+	const char *https[SERVE_HTTPS_MAX]; /* "HOST:PORT" each, as given */
+	size_t https_len;
+	const char *public_url;		/* NULL = not given, and so the next */
+	const char *tls_cert, *tls_key; /* both or none */
 	const char *db_url, *types_dir; /* NULL = not given */
 	int slots;
 	mode_t socket_mode;

@@ -11,16 +11,21 @@ static const char head[] =
 	"\n"
 	"This page is made from the table of routes (`src/server/routes.c`) by `slipway api-doc`; do not edit it.\n"
 	"\n"
-	"Slipway answers HTTP/1.1 on the unix socket `slipway.sock` in its data folder:\n"
+	"Slipway answers HTTP/1.1 on the unix socket `slipway.sock` in its data folder, and over TLS where `serve --listen\n"
+	"https://…` says:\n"
 	"\n"
 	"```\n"
 	"curl --unix-socket /var/lib/slipway/slipway.sock http://slipway/v1/status\n"
 	"```\n"
 	"\n"
 	"Bodies and answers are JSON unless a row says otherwise. Times are RFC 3339 in UTC, intervals seconds, sizes\n"
-	"bytes. Query parameters and fields that are not known are refused. Who asks is told by the kernel (the user at\n"
-	"the other end of the socket); root and the user that runs the server are administrators. The body that asks\n"
-	"for a job is described in `src/model/submit.h`, specs and outcomes of the feed in `src/model/spec.h`.\n"
+	"bytes. Query parameters and fields that are not known are refused.\n"
+	"\n"
+	"Who asks is told by the header `Authorization: Bearer SECRET` (the first 64 digits of a token after `slw_`), or, on\n"
+	"the socket, by the kernel: root and the user that runs the server are administrators, all others submitters. A\n"
+	"credential that is not known gets 401, one that does not allow the route 403.\n"
+	"\n"
+	"The body that asks for a job is described in `src/model/submit.h`, specs and outcomes of the feed in `src/model/spec.h`.\n"
 	"\n"
 	"## Errors\n"
 	"\n"
@@ -29,23 +34,17 @@ static const char head[] =
 	"| code | status | may be tried again |\n"
 	"|---|---|---|\n";
 
-static const char *access_text(enum access a)
-{
-	switch (a) {
-	case ACCESS_READ:
-		return "whoever may connect";
-	case ACCESS_SUBMIT:
-		return "whoever may connect, for jobs of their own; administrators for all";
-	case ACCESS_ADMIN:
-		return "administrators";
-	case ACCESS_WORKER:
-		return "workers (administrators), with the headers Slipway-Worker and Slipway-Session; a session that is "
-		       "not the worker's newest gets 409 `stale`";
-	case ACCESS_JOIN:
-		return "workers (administrators)";
-	}
-	return "";
-}
+static const char *const access_texts[ACCESSES] = {
+	[ACCESS_OPEN] = "anybody, without a credential",
+	[ACCESS_READ] = "whoever may read (all but workers)",
+	[ACCESS_SUBMIT] = "submitters, for jobs of their own; administrators for all",
+	[ACCESS_ADMIN] = "administrators",
+	[ACCESS_WORKER] =
+		"workers under their own name, and administrators; with the headers Slipway-Worker and Slipway-Session. A "
+		"session that is not the worker's newest gets 409 `stale`",
+	[ACCESS_REGISTER] = "workers under their own name, and administrators",
+	[ACCESS_JOIN] = "who has a join token",
+};
 
 static void add_params(const struct route *r, struct buf *out)
 {
@@ -70,7 +69,7 @@ static void add_example(const char *what, const char *text, struct buf *out)
 static void add_route(const struct route *r, struct buf *out)
 {
 	buf_addf(out, "\n### %s %s\n\n%s\n", r->method, r->pattern, r->summary);
-	buf_addf(out, "\nFor: %s.\n", access_text(r->access));
+	buf_addf(out, "\nFor: %s.\n", access_texts[r->access]);
 	add_params(r, out);
 	add_example("Body", r->body, out);
 	add_example("Answer", r->answer, out);

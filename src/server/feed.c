@@ -100,7 +100,7 @@ static int register_run(struct ask *a, struct tx *tx, struct err *e)
 {
 	struct registration *r = a->data;
 	int n;
-	if (workers_register(tx, &r->w, &r->w.id, e))
+	if (workers_register(tx, &r->w, &r->w.id, e) || workers_set_zones(tx, r->w.id, a->zones, e))
 		return -1;
 	enum attempt_outcome o = r->is_released ? OUTCOME_RELEASED : OUTCOME_LOST;
 	const char *why = r->is_released ? "the server was started again" : "its worker was started again";
@@ -150,7 +150,7 @@ void feed_register(struct ask *a)
 	struct err e = ERR_INIT;
 	struct server *s = a->server;
 	struct registration *r = arena_alloc(a->arena, sizeof *r);
-	if (!r || decode_worker(a, &r->w, &e)) {
+	if (!r || decode_worker(a, &r->w, &e) || access_check_worker(a, r->w.name, &e)) {
 		if (!r)
 			err_set(&e, ERR_NOMEM, "no memory for a registration");
 		ask_fail(a, &e);

@@ -26,5 +26,8 @@ void feed_lease(struct ask *a);
 void feed_beat(struct ask *a);
 void feed_leave(struct ask *a);
 void feed_log(struct ask *a);
+/* routes_tokens.c */
+void feed_join(struct ask *a);
+void feed_rotate(struct ask *a);
 
 #endif

@@ -197,6 +197,7 @@ static void look(struct server *s, struct err *e)
 		p->has_others = true;
 	}
 	ear_look_release(&l);
+	access_look(s);
 	if (now_ms >= p->silent_ms) {
 		p->silent_ms = now_ms + SILENT_MS;
 		hub_silence(s);

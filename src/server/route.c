@@ -4,6 +4,7 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
+#include "server/access.h"
 #include "server/server_priv.h"
 
 void route_error_body(const struct err *e, struct buf *out)
@@ -66,7 +67,7 @@ static const struct route *find_route(struct ask *a, struct err *e)
 		if (!is_method)
 			continue;
 		if (is_id_wrong) {
-			err_set(e, ERR_INVALID, "%s: a job's number is needed here", a->req->path);
+			err_set(e, ERR_INVALID, "%s: a number is needed here", a->req->path);
 			return NULL;
 		}
 		return r;
@@ -123,8 +124,8 @@ static bool take_param(void *ctx, const char *name, const char *value)
 
 static int check_access(struct ask *a, struct err *e)
 {
-	if (a->route->access >= ACCESS_ADMIN && !a->is_admin)
-		return err_set(e, ERR_DENIED, "%s is not allowed to do this", a->who);
+	if (!role_may(a->role, a->route->access))
+		return access_refuse(a, e);
 	if (a->route->access != ACCESS_WORKER)
 		return 0;
 	a->worker = arena_strdup(a->arena, http_header(a->req, "Slipway-Worker"));
@@ -132,7 +133,7 @@ static int check_access(struct ask *a, struct err *e)
 	if (!a->worker || !a->session)
 		return err_set(e, ERR_INVALID,
 			       "the headers Slipway-Worker and Slipway-Session are needed here");
-	return 0;
+	return access_check_worker(a, a->worker, e);
 }
 
 static int prepare(struct ask *a, struct err *e)
@@ -140,8 +141,7 @@ static int prepare(struct ask *a, struct err *e)
 	a->route = find_route(a, e);
 	if (!a->route)
 		return -1;
-	if (server_identify(a->server, &a->req->peer, a->arena, &a->who, &a->is_admin, e) ||
-	    check_access(a, e))
+	if (access_identify(a, e) || check_access(a, e))
 		return -1;
 	struct take_params t = { .a = a, .e = e };
 	http_query_walk(a->req, take_param, &t);

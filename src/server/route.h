@@ -8,20 +8,14 @@
 #define SLIPWAY_SERVER_ROUTE_H
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "http/server.h"
+#include "model/role.h"
 #include "store/store.h"
 #include "text/json.h"
 
 struct ask;
 struct server;
-
-enum access {
-	ACCESS_READ,   /* whoever may connect */
-	ACCESS_SUBMIT, /* whoever may connect; the handler looks at owners */
-	ACCESS_ADMIN,  /* root and the user that runs the server */
-	ACCESS_WORKER, /* the same, with the headers of a session */
-	ACCESS_JOIN,   /* the same, without them: register */
-};
 
 enum param_type { PARAM_TEXT, PARAM_INT, PARAM_BOOL, PARAM_SECONDS };
 struct route_param {
@@ -51,8 +45,13 @@ struct ask {
 	struct http_request *req;
 	struct arena *arena; /* of the request */
 	const struct route *route;
-	const char *who; /* the peer's user name */
+	/* Who asks (access.h); filled in before the handler runs. */
+	enum role role;
+	const char *who; /* the user's name, the token's, the worker's; "nobody" */
 	bool is_admin;
+	int64_t token;			  /* the credential's number; 0 = none was needed */
+	const char *zones;		  /* of a worker's credential, else "" */
+	char secret_hash[HASH_HEX_BYTES]; /* of the credential's secret; "" */
 	int64_t id;
 	const char *name;		      /* {name} or {path} */
 	const char *params[ROUTE_PARAMS_MAX]; /* in the row's order; NULL = not given */

@@ -82,7 +82,14 @@ const struct route routes[] = {
 	  "the bytes", "{\"sha256\":\"…\",\"size\":4096}" },
 	{ "GET", "/feed/blob/{name}", ACCESS_WORKER, blob_get_route, 0, NULL, NULL,
 	  "An input or image, by its sha256.", NULL, "the bytes" },
-	{ "POST", "/feed/register", ACCESS_JOIN, feed_register, BODY_SMALL, NULL, NULL,
+	{ "POST", "/feed/join", ACCESS_JOIN, feed_join, BODY_SMALL, NULL, NULL,
+	  "A join token becomes a worker's own credential: a secret that the worker has made and keeps; the server gets its "
+	  "SHA-256. The same call again is no error, any other with the same token is (403). Then register with the secret.",
+	  "{\"name\":\"builder1\",\"hash\":\"SHA256\"}", "{\"name\":\"builder1\",\"zones\":\"\"}" },
+	{ "POST", "/feed/rotate", ACCESS_REGISTER, feed_rotate, BODY_SMALL, NULL, NULL,
+	  "A new secret for the credential that this call is made with. Both are good until the new one is used.",
+	  "{\"hash\":\"SHA256\"}", "{}" },
+	{ "POST", "/feed/register", ACCESS_REGISTER, feed_register, BODY_SMALL, NULL, NULL,
 	  "A worker comes, with a new session; what an older session of its name held is taken back. `local` tells a "
 	  "worker on this machine where blobs and logs are.",
 	  "{\"name\":\"builder1\",\"machine\":\"…\",\"boot_id\":\"…\",\"session\":\"HEX\",\"version\":\"0.1.0\","
@@ -158,6 +165,23 @@ const struct route routes[] = {
 	  "{\"removed\":\"bookworm-amd64\"}" },
 	{ "GET", "/v1/types", ACCESS_READ, types_route, 0, NULL, NULL, "The build types.", NULL,
 	  "{\"types\":[{\"name\":\"deb\",\"summary\":\"…\",\"steps\":[\"unpack\",…]}]}" },
+	{ "GET", "/v1/ca", ACCESS_OPEN, ca_route, 0, NULL, NULL,
+	  "The certificate of the installation's own CA: to be asked for before anything is trusted, and to be compared with "
+	  "the fingerprint that a token carries.",
+	  NULL, "the certificate as PEM" },
+	{ "GET", "/v1/tokens", ACCESS_ADMIN, tokens_list_route, 0, NULL, NULL,
+	  "All tokens and workers' credentials, newest first, without their secrets. `used` is right to an hour.",
+	  NULL,
+	  "{\"tokens\":[{\"id\":7,\"role\":\"submitter\",\"name\":\"ada\",\"state\":\"good\",\"zones\":\"\",\"maker\":\"root\",…}]}" },
+	{ "POST", "/v1/tokens", ACCESS_ADMIN, token_create_route, BODY_SMALL, NULL, NULL,
+	  "Make a token: this answer is the only place where its secret is ever to be seen. Role worker: it can be exchanged "
+	  "once, within an hour or `expires`, for a worker's credential (POST /feed/join), for `name` only if that is given. "
+	  "Others end only if `expires` is given.",
+	  "{\"role\":\"worker\",\"name\":\"\",\"zones\":[],\"expires\":3600}",
+	  "{\"id\":7,\"role\":\"worker\",\"name\":\"\",\"token\":\"slw_…\",\"expires\":\"…\",\"server\":\"https://…\"}" },
+	{ "DELETE", "/v1/tokens/{id}", ACCESS_ADMIN, token_revoke_route, 0, NULL, NULL,
+	  "Revoke a token or a worker's credential: nothing is accepted with it any more.", NULL,
+	  "{\"revoked\":7}" },
 	{ "POST", "/v1/admin/check", ACCESS_ADMIN, check_route, BODY_SMALL, NULL, NULL,
 	  "Check every invariant of the store.", NULL, "{\"violations\":0,\"found\":[]}" },
 	{ "POST", "/v1/admin/gc", ACCESS_ADMIN, gc_route, BODY_SMALL, NULL, NULL,

@@ -27,6 +27,11 @@ void types_route(struct ask *a);
 void check_route(struct ask *a);
 void gc_route(struct ask *a);
 void backup_route(struct ask *a);
+/* routes_tokens.c */
+void token_create_route(struct ask *a);
+void tokens_list_route(struct ask *a);
+void token_revoke_route(struct ask *a);
+void ca_route(struct ask *a);
 /* feed_log.c */
 int blob_sink_begin(struct ask *a, struct err *e);
 void blob_put_route(struct ask *a);

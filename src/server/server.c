@@ -1,4 +1,3 @@
-#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,44 +10,12 @@
 #include "store/records.h"
 #include "store/servers.h"
 
-enum { CONNECTIONS_MAX = 20000 };
+/* A connection over TLS costs a few times as much as one on the socket. */
+enum { CONNECTIONS_MAX = 20000, TLS_CONNECTIONS_MAX = 10000 };
 
 int64_t server_beat_ms(const struct server *s)
 {
 	return s->lease_ms / 4;
-}
-
-/* --- who is asking --- */
-
-static char *look_up_user(uid_t uid)
-{
-	char space[4096], number[32];
-	struct passwd pw, *found = NULL;
-	if (getpwuid_r(uid, &pw, space, sizeof space, &found) == 0 && found)
-		return strdup(found->pw_name);
-	snprintf(number, sizeof number, "uid:%u", (unsigned)uid);
-	return strdup(number);
-}
-
-/* Names are looked up once each: that may ask the network. */
-int server_identify(struct server *s, const struct http_peer *peer, struct arena *a, const char **who,
-		    bool *is_admin, struct err *e)
-{
-	if (!peer->is_local)
-		return err_set(e, ERR_DENIED, "only this machine's users are known here");
-	pthread_mutex_lock(&s->users_lock);
-	char *name = idmap_find(&s->users, (int64_t)peer->uid + 1);
-	if (!name) {
-		name = look_up_user(peer->uid);
-		if (name && idmap_set(&s->users, (int64_t)peer->uid + 1, name, NULL)) {
-			free(name);
-			name = NULL;
-		}
-	}
-	pthread_mutex_unlock(&s->users_lock);
-	*who = name ? arena_strdup(a, name) : NULL;
-	*is_admin = peer->uid == 0 || peer->uid == s->uid;
-	return *who ? 0 : err_set(e, ERR_NOMEM, "no memory for a user's name");
 }
 
 /* --- start --- */
@@ -111,7 +78,7 @@ static int start_parts(struct server *s, const struct server_options *o, struct 
 			e->code = ERR_UNREACHABLE;
 		return err_wrap(e, "extend leases");
 	}
-	return tick_start(s, e) || offload_start(s, e) || peers_start(s, e) ? -1 : 0;
+	return access_start(s, e) || tick_start(s, e) || offload_start(s, e) || peers_start(s, e) ? -1 : 0;
 }
 
 static void init_tick(struct tick *t)
@@ -139,7 +106,7 @@ int server_open(struct server **out, const struct server_options *o, struct err 
 	s->data_dir = strdup(o->data_dir);
 	hub_init(s);
 	init_tick(&s->tick);
-	pthread_mutex_init(&s->users_lock, NULL);
+	access_init(s);
 	pthread_mutex_init(&s->offload.lock, NULL);
 	pthread_mutex_init(&s->peers.lock, NULL);
 	pthread_cond_init(&s->offload.cond, NULL);
@@ -153,18 +120,43 @@ int server_open(struct server **out, const struct server_options *o, struct err 
 	return 0;
 }
 
-int server_listen(struct server *s, int listen_fd, struct err *e)
+static int listen_at(struct server *s, int listen_fd, struct tls_server *tls, struct err *e)
 {
 	struct http_server_options o = {
 		.listen_fd = listen_fd,
 		.threads = s->http_threads,
-		.connections_max = CONNECTIONS_MAX,
+		.connections_max = tls ? TLS_CONNECTIONS_MAX : CONNECTIONS_MAX,
+		.tls = tls,
 		.begin = route_begin,
 		.handle = route_handle,
 		.error_body = route_error_body,
 		.ctx = s,
 	};
-	return http_server_start(&s->http, &o, e);
+	if (s->http_len == LISTEN_MAX) {
+		close(listen_fd);
+		return err_set(e, ERR_USAGE, "a server listens at %d places at most", LISTEN_MAX);
+	}
+	if (http_server_start(&s->http[s->http_len], &o, e))
+		return -1;
+	s->http_len++;
+	return 0;
+}
+
+int server_listen(struct server *s, int listen_fd, struct err *e)
+{
+	return listen_at(s, listen_fd, NULL, e);
+}
+
+int server_listen_tls(struct server *s, int listen_fd, struct tls_server *tls, const char *public_url,
+		      struct err *e)
+{
+	/* Before anybody can ask for it. */
+	if (!s->public_url && !(s->public_url = strdup(public_url))) {
+		close(listen_fd);
+		return err_set(e, ERR_NOMEM, "no memory for an address");
+	}
+	s->tls = tls;
+	return listen_at(s, listen_fd, tls, e);
 }
 
 const char *server_name(const struct server *s)
@@ -189,32 +181,23 @@ void server_drain(struct server *s)
 	hub_expire(s, 0, true);
 }
 
-static void free_users(struct server *s)
-{
-	size_t at = 0;
-	int64_t uid;
-	void *name;
-	while (idmap_next(&s->users, &at, &uid, &name))
-		free(name);
-	idmap_release(&s->users);
-}
-
 /* First what makes tasks, then what runs them, then what they used. */
 void server_close(struct server *s)
 {
 	if (!s)
 		return;
-	http_server_stop(s->http);
+	for (size_t i = 0; i < s->http_len; i++)
+		http_server_stop(s->http[i]);
 	peers_stop(s);
 	tick_stop(s);
 	offload_stop(s);
 	store_close(s->store);
 	hub_release(s);
-	http_server_free(s->http);
+	for (size_t i = 0; i < s->http_len; i++)
+		http_server_free(s->http[i]);
 	build_types_free(s->types);
 	arena_release(&s->lanes.arena);
-	free_users(s);
-	pthread_mutex_destroy(&s->users_lock);
+	access_release(s);
 	pthread_mutex_destroy(&s->offload.lock);
 	pthread_mutex_destroy(&s->peers.lock);
 	pthread_cond_destroy(&s->offload.cond);
@@ -222,6 +205,7 @@ void server_close(struct server *s)
 	pthread_cond_destroy(&s->archive.cond);
 	pthread_mutex_destroy(&s->tick.lock);
 	pthread_cond_destroy(&s->tick.cond);
+	free(s->public_url);
 	free(s->data_dir);
 	free(s);
 }

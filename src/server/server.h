@@ -15,6 +15,7 @@
 struct buf;
 struct err;
 struct server;
+struct tls_server;
 
 struct server_options {
 	const char *data_dir;  /* this server's alone */
@@ -28,8 +29,12 @@ struct server_options {
 
 /* ERR_UNREACHABLE: the database is not there (yet); whoever can wait tries again. */
 int server_open(struct server **out, const struct server_options *o, struct err *e);
-/* Takes the listening descriptor. */
+/* Takes the listening descriptor, of a unix socket. */
 int server_listen(struct server *s, int listen_fd, struct err *e);
+/* The same for the network. `tls` is borrowed, and the same at all calls; `public_url` is where workers and people on other
+ * machines are told to come to (the first call's). */
+int server_listen_tls(struct server *s, int listen_fd, struct tls_server *tls, const char *public_url,
+		      struct err *e);
 /* Unlike any other server's on the same database; the own worker has it as well. The machine's, if it can be. */
 const char *server_name(const struct server *s);
 /* The process that is this server's own worker, 0 = none now. What it held before is lost with it; but what a worker

@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "kind/build_type.h"
 #include "model/lane.h"
+#include "server/access.h"
 #include "server/route.h"
 #include "server/server.h"
 #include "store/store.h"
@@ -28,11 +29,11 @@ enum {
 	LEASE_GRACE_MS = 2000,
 	LEASE_JOBS_MAX = 1024, /* in one call */
 	PARK_MS_MAX = 60000,
+	LISTEN_MAX = 8, /* sockets and addresses */
 };
 
 struct ear_job;
 struct lease_call;
-struct http_peer;
 
 /* A session of a worker as this server knows it; what it holds is a list. */
 struct session {
@@ -122,7 +123,11 @@ struct server {
 	int64_t lease_ms, holder_ms;
 	int http_threads;
 	struct store *store;
-	struct http_server *http;
+	struct http_server *http[LISTEN_MAX];
+	size_t http_len;
+	struct tls_server *tls; /* borrowed; NULL: nobody comes over the network */
+	char *public_url;	/* where that is; "" */
+	struct credentials credentials;
 	struct build_types *types;
 	uid_t uid;
 	int64_t started_wall_ms, started_boot_ms;
@@ -130,9 +135,6 @@ struct server {
 	struct offload offload, archive; /* what takes long; what takes very long: backups */
 	struct peers peers;
 	struct lane_cache lanes;
-
-	pthread_mutex_t users_lock;
-	struct idmap users; /* uid + 1 → name */
 
 	pthread_mutex_t lock;
 	/* guarded: */
@@ -147,8 +149,6 @@ struct server {
 };
 
 /* server.c */
-int server_identify(struct server *s, const struct http_peer *peer, struct arena *a, const char **who,
-		    bool *is_admin, struct err *e);
 int64_t server_beat_ms(const struct server *s);
 
 /* hub.c; `hub_` functions marked (locked) need the lock held. */

@@ -85,6 +85,7 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	"SELECT count(*) FROM (SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3 AND lane = $1"            \
 	" AND priority > $2 LIMIT $4)" name " UNION ALL SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3" \
 	" AND lane = $1 AND priority = $2 AND id < $3 LIMIT $4)" name " LIMIT $4)" name
+#define TOKEN_COLUMNS "id,role,name,hash,next_hash,zones,maker,created,expires,used,revoked,born"
 #define TARGET_COLUMNS "id,name,suite,arch,image,image_bytes,state,updated,job"
 
 /* The hot tables have no foreign keys on PostgreSQL, where each check is a query and a lock on the row named.
@@ -340,6 +341,33 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_JOB_NAME] = { "job_name", "SELECT name FROM job WHERE id = $1" },
 	[STMT_WORKER_COUNT] = { "worker_count", "SELECT count(*) FROM worker" },
 	[STMT_WORKER_LIST] = { "worker_list", WORKERS("ORDER BY worker.name") },
+
+	[STMT_WORKER_SET_ZONES] = { "worker_set_zones",
+				    "UPDATE worker SET zones = $2 WHERE id = $1 AND zones <> $2" },
+
+	[STMT_TOKEN_ADD] = { "token_add",
+			     "INSERT INTO token (role, name, hash, next_hash, zones, maker, created, expires, used, revoked,"
+			     " born, changes) VALUES ($1, $2, $3, '', $4, $5, $6, $7, 0, 0, 0, 0) RETURNING id" },
+	[STMT_TOKEN_COUNT] = { "token_count", "SELECT count(*) FROM token" },
+	[STMT_TOKEN_LIST] = { "token_list",
+			      "SELECT " TOKEN_COLUMNS " FROM token WHERE CAST($2 AS BIGINT) = 0"
+			      " OR (revoked = 0 AND (expires = 0 OR expires > $1)) ORDER BY id DESC" },
+	[STMT_TOKEN_GET] = { "token_get", "SELECT " TOKEN_COLUMNS " FROM token WHERE id = $1",
+			     /* Who reads it will change it. */
+			     "SELECT " TOKEN_COLUMNS " FROM token WHERE id = $1 FOR NO KEY UPDATE" },
+	[STMT_TOKEN_REVOKE] = { "token_revoke", "UPDATE token SET revoked = $2, changes = changes + 1"
+						" WHERE id = $1" },
+	[STMT_TOKEN_VERSION] = { "token_version",
+				 "SELECT CAST(count(*) + coalesce(sum(changes), 0) AS BIGINT)"
+				 " FROM token" },
+	[STMT_TOKEN_USED] = { "token_used", "UPDATE token SET used = $2 WHERE id = $1" },
+	[STMT_TOKEN_JOINED] = { "token_joined", "UPDATE token SET born = $2, used = $3, changes = changes + 1"
+						" WHERE id = $1 AND born = 0" },
+	[STMT_TOKEN_SET_NEXT] = { "token_set_next", "UPDATE token SET next_hash = $2, changes = changes + 1"
+						    " WHERE id = $1" },
+	[STMT_TOKEN_PROMOTE] = { "token_promote",
+				 "UPDATE token SET hash = next_hash, next_hash = '', changes = changes + 1"
+				 " WHERE id = $1 AND next_hash = $2" },
 
 	[STMT_TARGET_ADD] = { "target_add",
 			      "INSERT INTO target (name, suite, arch, image, image_bytes, state, updated, job)"

@@ -26,8 +26,8 @@ const struct table store_tables[] = {
 	{ "lane", "id,kind,isolation,arch,tags", "iiitt", 1 },
 	{ "worker",
 	  "id,name,machine,boot_id,session,session_n,version,arch,isolations,tags,slots,state,failures,beat_at,is_online,server,"
-	  "quarantine,quarantined,suspect_of,troubles,died,died_session",
-	  "ittttittitiiiiiitiitii", 1 },
+	  "quarantine,quarantined,suspect_of,troubles,died,died_session,zones",
+	  "ittttittitiiiiiitiitiit", 1 },
 	{ "target", "id,name,suite,arch,image,image_bytes,state,updated,job", "ittttitii", 1 },
 	{ "job",
 	  "id,kind,state,reason,lane,worker,attempt,max_attempts,failures,losses,retry_delay,run_at,started,finished,"
@@ -47,6 +47,8 @@ const struct table store_tables[] = {
 	{ "artifact", "job,attempt,name,sha256,size", "iitti", 3 },
 	{ "event", "job,n,at,actor,from_state,to_state,reason,detail", "iiiiiiit", 2 },
 	{ "audit", "id,at,actor,subject,detail", "iittt", 1 },
+	{ "token", "id,role,name,hash,next_hash,zones,maker,created,expires,used,revoked,born,changes",
+	  "iitttttiiiiii", 1 },
 	{ NULL, NULL, NULL, 0 },
 };
 enum { TABLES = sizeof store_tables / sizeof store_tables[0] - 1 };
@@ -69,7 +71,8 @@ static const struct db_stmt own[TABLES_OWN_COUNT] = {
 			     " setval(pg_get_serial_sequence('lane', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM lane), false),"
 			     " setval(pg_get_serial_sequence('worker', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM worker), false),"
 			     " setval(pg_get_serial_sequence('target', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM target), false),"
-			     " setval(pg_get_serial_sequence('audit', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM audit), false)" },
+			     " setval(pg_get_serial_sequence('audit', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM audit), false),"
+			     " setval(pg_get_serial_sequence('token', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM token), false)" },
 };
 
 int tables_stmt(size_t base, enum tables_stmt stmt)

@@ -144,6 +144,11 @@ static int note(struct tx *tx, const char *name, const char *actor, const char *
 	return buf_check(&subject, e) < 0 ? -1 : audit_add(tx, actor, subject.data, detail, e);
 }
 
+int workers_set_zones(struct tx *tx, int64_t id, const char *zones, struct err *e)
+{
+	return tx_exec(tx, STMT_WORKER_SET_ZONES, DB_ARGS(db_int(id), text(zones)), NULL, e);
+}
+
 int workers_set_state(struct tx *tx, const char *name, enum worker_state s, const char *actor, struct err *e)
 {
 	CLEAN_ARENA struct arena a = ARENA_INIT;
