@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "cli/commands.h"
 #include "cli/place.h"
@@ -144,6 +145,15 @@ static int read_work_dir(const struct args *a, struct buf *out, struct err *e)
 	return buf_check(out, e);
 }
 
+/* -1: as the disk allows. */
+static int read_size(const struct args *a, const char *option, int64_t *bytes, struct err *e)
+{
+	const char *given = args_text(a, option, NULL);
+
+	*bytes = -1;
+	return given ? parse_size(option, given, bytes, e) : 0;
+}
+
 static int read_control_fd(const struct args *a, int *fd, struct err *e)
 {
 	*fd = (int)args_int(a, "control-fd", -1);
@@ -170,6 +180,8 @@ int cmd_worker(struct cli *c, struct err *e)
 	if (read_servers(&c->args, &server, e) < 0 || read_work_dir(&c->args, &work, e) < 0 ||
 	    read_name(&c->args, name, e) < 0 || read_slots(&c->args, &o.slots, e) < 0 ||
 	    read_control_fd(&c->args, &o.control_fd, e) < 0 ||
+	    read_size(&c->args, "cache", &o.cache_bytes, e) < 0 ||
+	    read_size(&c->args, "min-free", &o.min_free_bytes, e) < 0 ||
 	    walk_parts(&c->args, "isolation", add_isolation, &o.isolations, e) < 0 ||
 	    walk_parts(&c->args, "tag", add_tag, &tags, e) < 0)
 		return -1;

@@ -7,6 +7,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "cli/term.h"
+#include "text/size.h"
 
 enum { MS = 1000, MINUTE = 60, HOUR = 3600, DAY = 86400 };
 
@@ -102,19 +103,7 @@ const char *show_duration(int64_t ms, char out[SHOW_BYTES])
 
 const char *show_size(int64_t bytes, char out[SHOW_BYTES])
 {
-	static const char units[] = "KMGTP";
-	if (bytes < 1024) {
-		snprintf(out, SHOW_BYTES, "%lld", (long long)bytes);
-		return out;
-	}
-	double n = (double)bytes / 1024;
-	size_t u = 0;
-	while (n >= 999.95 && u + 2 < sizeof units) {
-		n /= 1024;
-		u++;
-	}
-	snprintf(out, SHOW_BYTES, n < 99.95 ? "%.1f%c" : "%.0f%c", n, units[u]);
-	return out;
+	return size_format(bytes, out);
 }
 
 void show_json(const json_t *json)

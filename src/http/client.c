@@ -381,6 +381,18 @@ static void set_body(struct transfer *t, const struct client_request *q)
 		curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, q->method);
 }
 
+static void set_limits(struct transfer *t, const struct client_request *q)
+{
+	if (q->from_bytes)
+		curl_easy_setopt(t->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)q->from_bytes);
+	if (q->timeout_ms)
+		curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);
+	if (q->stall_ms) {
+		curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME, (long)(q->stall_ms / 1000));
+	}
+}
+
 int transfer_begin(struct transfer *t, struct client *c, const struct client_request *q,
 		   struct client_reply *r, struct err *e)
 {
@@ -404,7 +416,7 @@ int transfer_begin(struct transfer *t, struct client *c, const struct client_req
 	if (q->file)
 		t->file = *q->file;
 	t->file_at = t->file.offset;
-	t->is_repeatable = strcmp(q->method, "POST") != 0;
+	t->is_repeatable = strcmp(q->method, "POST") != 0 && !q->is_resumed_by_caller;
 	t->sent = 0;
 	t->reply = r;
 	t->err = ERR_INIT;
@@ -415,8 +427,7 @@ int transfer_begin(struct transfer *t, struct client *c, const struct client_req
 	set_body(t, q);
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(t->easy, CURLOPT_URL, url.data);
-	if (q->timeout_ms)
-		curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);
+	set_limits(t, q);
 	buf_release(&url);
 	return 0;
 }
@@ -443,6 +454,8 @@ static int broken(const struct transfer *t, CURLcode rc, struct err *e)
 		err_set(e, ERR_UNREACHABLE, "who answers at %s does not speak TLS as it should", server);
 	} else if (rc == CURLE_OPERATION_TIMEDOUT) {
 		err_set(e, ERR_UNREACHABLE, "the server at %s did not answer in time", server);
+	} else if (rc == CURLE_RANGE_ERROR) {
+		err_set(e, ERR_UNSUPPORTED, "the server at %s gives no part of it", server);
 	} else if (rc == CURLE_OUT_OF_MEMORY) {
 		err_set(e, ERR_NOMEM, "out of memory");
 	} else {

@@ -61,7 +61,12 @@ struct client_request {
 	const struct client_file *file; /* instead of body; the struct is copied */
 	client_sink *sink;		/* NULL = into reply.body */
 	void *sink_ctx;
+	/* > 0, for GET: only what comes after so many bytes; an answer with anything else is ERR_UNSUPPORTED. */
+	int64_t from_bytes;
+	/* Not sent again by itself on another connection, though it may be repeated: the caller goes on where it broke off. */
+	bool is_resumed_by_caller;
 	int64_t timeout_ms; /* 0 = none: as long as the server is there */
+	int64_t stall_ms; /* 0 = none; ends a call on which no byte has moved for so long; in whole seconds */
 	size_t reply_limit; /* bytes of reply.body, 0 = CLIENT_REPLY_LIMIT; more is ERR_TOO_LARGE */
 };
 enum { CLIENT_REPLY_LIMIT = 256 * 1024 * 1024, CLIENT_CONNECT_TIMEOUT_MS = 10000 };

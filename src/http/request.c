@@ -6,6 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clean.h"
+#include "base/parse.h"
+
 /* Held by each follower for as long as it follows; chunks are read into the connection's memory, not into this. */
 enum { STREAM_BLOCK_BYTES = 1024 };
 
@@ -214,9 +217,40 @@ void http_answer(struct http_request *pub, int status, const char *type, struct 
 		free(a.bytes);
 }
 
-void http_answer_fd(struct http_request *pub, int status, const char *type, int fd, int64_t size)
+/* -1: no range that is understood. */
+static int64_t range_from(struct http_request *pub)
 {
-	struct reply a = { .kind = REPLY_FD, .status = status, .type = type, .fd = fd, .size = size };
+	const char *range = http_header(pub, MHD_HTTP_HEADER_RANGE);
+	int64_t from;
+	if (!range || strncmp(range, "bytes=", 6) != 0)
+		return -1;
+	CLEAN_FREE char *digits = strdup(range + 6);
+	size_t n = digits ? strspn(digits, "0123456789") : 0;
+	if (!n || strcmp(digits + n, "-") != 0)
+		return -1;
+	digits[n] = '\0';
+	return parse_int("Range", digits, 0, INT64_MAX, &from, NULL) ? -1 : from;
+}
+
+void http_answer_file(struct http_request *pub, const char *type, int fd, int64_t size)
+{
+	struct reply a = { .kind = REPLY_FD, .status = MHD_HTTP_OK, .type = type, .fd = fd, .size = size };
+	int64_t from = range_from(pub);
+	http_set_header(pub, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+	if (from >= size) {
+		http_set_header(pub, MHD_HTTP_HEADER_CONTENT_RANGE,
+				arena_printf(&pub->arena, "bytes */%lld", (long long)size));
+		close(fd);
+		http_answer(pub, MHD_HTTP_RANGE_NOT_SATISFIABLE, type, NULL);
+		return;
+	}
+	if (from >= 0) {
+		http_set_header(pub, MHD_HTTP_HEADER_CONTENT_RANGE,
+				arena_printf(&pub->arena, "bytes %lld-%lld/%lld", (long long)from,
+					     (long long)size - 1, (long long)size));
+		a.status = MHD_HTTP_PARTIAL_CONTENT;
+		a.offset = from;
+	}
 	if (!answer((struct request *)pub, &a))
 		close(fd);
 }
@@ -294,7 +328,8 @@ static struct MHD_Response *make_response(struct request *r)
 			a->bytes = NULL;
 		break;
 	case REPLY_FD:
-		m = MHD_create_response_from_fd64((uint64_t)a->size, a->fd);
+		m = MHD_create_response_from_fd_at_offset64((uint64_t)(a->size - a->offset), a->fd,
+							    (uint64_t)a->offset);
 		if (m)
 			a->fd = -1;
 		break;

@@ -106,8 +106,9 @@ enum { HTTP_HEADERS_MAX = 6 };
 void http_set_header(struct http_request *r, const char *name, const char *value);
 /* Takes the bytes of `body` (may be NULL) and leaves it empty. `type` is static. */
 void http_answer(struct http_request *r, int status, const char *type, struct buf *body);
-/* Takes fd: `size` bytes from its start. */
-void http_answer_fd(struct http_request *r, int status, const char *type, int fd, int64_t size);
+/* Takes fd: a file of `size` bytes, from its start (200), or, if the request has a Range of the form "bytes=N-", from
+ * there on (206; 416 if there is nothing). Other ranges are not looked at. In handle() and continuations only. */
+void http_answer_file(struct http_request *r, const char *type, int fd, int64_t size);
 
 /* An answer of unknown length. */
 enum { HTTP_STREAM_WAIT = 0, HTTP_STREAM_END = -1, HTTP_STREAM_FAILED = -2 };

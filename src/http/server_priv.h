@@ -32,7 +32,7 @@ struct reply {
 	char *bytes; /* owned */
 	size_t len;
 	int fd;
-	int64_t size;
+	int64_t offset, size;
 	struct http_stream stream;
 	struct {
 		const char *name, *value;

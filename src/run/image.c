@@ -11,13 +11,23 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/hash.h"
 #include "run/run_priv.h"
 #include "run/task_priv.h"
 #include "run/unpack_priv.h"
 
-static int unpack_into(const char *name, int tar_fd, const char *sha256, struct err *e)
+/* Beside the image, for the next worker on this folder; what cannot be written is not known then. */
+static void note_size(int images, const char *name, int64_t size_bytes)
+{
+	char file[80], text[32];
+	snprintf(file, sizeof file, ".size-%s", name);
+	snprintf(text, sizeof text, "%lld", (long long)size_bytes);
+	fd_replace_file(images, file, text, strlen(text), 0644, NULL);
+}
+
+static int unpack_into(const char *name, int tar_fd, const char *sha256, int64_t *size_bytes, struct err *e)
 {
 	CLEAN_FD int images = open("/w/images", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char part[80];
@@ -27,8 +37,9 @@ static int unpack_into(const char *name, int tar_fd, const char *sha256, struct 
 	if (fchdir(images) < 0 || chroot(part) < 0 || chdir("/") < 0)
 		return err_sys(e, "enter the folder for the image");
 	setlocale(LC_CTYPE, "C.UTF-8");
-	if (unpack_archive(tar_fd, sha256, e) < 0)
+	if (unpack_archive(tar_fd, sha256, size_bytes, e) < 0)
 		return -1;
+	note_size(images, name, *size_bytes);
 	/* Once it has its name it counts as whole, also after a power cut. */
 	if (syncfs(images) < 0 || renameat(images, part, images, name) < 0)
 		return err_sys(e, "put the image in its place");
@@ -45,11 +56,12 @@ void image_task(int sock, const void *arg, size_t len, const int *fds, int fds_l
 	memcpy(sha256, arg, 64);
 	sha256[64] = '\0';
 	umask(0);
-	if (unpack_into(sha256, fds[0], sha256, &e) < 0) {
+	int64_t size_bytes = 0;
+	if (unpack_into(sha256, fds[0], sha256, &size_bytes, &e) < 0) {
 		err_wrap(&e, "unpack image %.12s", sha256);
 		task_fail(sock, REASON_TARGET, e.text);
 	} else {
-		task_send(sock, 'd', NULL, 0, NULL, 0, -1);
+		task_send(sock, 'd', &size_bytes, sizeof size_bytes, NULL, 0, -1);
 	}
 }
 
@@ -71,12 +83,16 @@ static struct image *image_new(struct run *r, const char *sha256, struct err *e)
 void image_add_known(struct run *r, const char *list)
 {
 	char sha256[65];
-	for (; strlen(list) >= 64; list += list[64] ? 65 : 64) {
+	while (strlen(list) > 64) {
 		memcpy(sha256, list, 64);
 		sha256[64] = '\0';
 		struct image *i = image_new(r, sha256, NULL);
-		if (i)
+		if (i) {
 			i->is_ready = true;
+			i->size_bytes = strtoll(list + 64, NULL, 10);
+		}
+		list += strcspn(list, "\n");
+		list += *list == '\n';
 	}
 }
 
@@ -131,31 +147,83 @@ struct image *image_take(struct run *r, const char *sha256, struct err *e)
 	return i;
 }
 
-static void drop_oldest(struct run *r)
+static struct image *oldest_idle(const struct run *r, int *idle)
 {
 	struct image *oldest = NULL;
-	int idle = 0;
+	*idle = 0;
 	for (struct image *i = r->images; i; i = i->next) {
 		if (!i->is_ready || i->users)
 			continue;
-		idle++;
+		(*idle)++;
 		if (!oldest || i->used_serial < oldest->used_serial)
 			oldest = i;
 	}
-	if (idle > RUN_IMAGES_KEPT && spawner_image_drop(r->chroot, oldest->sha256, NULL) == 0)
-		forget(r, oldest);
+	return oldest;
+}
+
+static int64_t drop(struct run *r, struct image *i)
+{
+	int64_t size_bytes = i->size_bytes > 0 ? i->size_bytes : 1;
+	if (spawner_image_drop(r->chroot, i->sha256, NULL) < 0)
+		return 0;
+	forget(r, i);
+	return size_bytes;
 }
 
 void image_give_back(struct run *r, struct image *i)
 {
+	int idle;
 	if (--i->users)
 		return;
 	i->used_serial = ++r->serial;
+	i->used_ms = clock_boot_ms();
 	/* One that failed is tried anew by the next attempt. */
-	if (i->failed.code != ERR_NONE)
+	if (i->failed.code != ERR_NONE) {
 		forget(r, i);
-	else
-		drop_oldest(r);
+		return;
+	}
+	struct image *oldest = oldest_idle(r, &idle);
+	if (idle > r->options.images_kept)
+		drop(r, oldest);
+}
+
+bool run_image_hold(struct run *r, const char *sha256)
+{
+	struct image *i = find(r, sha256);
+	if (!i || !i->is_ready)
+		return false;
+	i->users++;
+	return true;
+}
+
+void run_image_release(struct run *r, const char *sha256)
+{
+	struct image *i = find(r, sha256);
+	if (i)
+		image_give_back(r, i);
+}
+
+int64_t run_images_bytes(const struct run *r)
+{
+	int64_t bytes = 0;
+	for (const struct image *i = r->images; i; i = i->next)
+		bytes += i->size_bytes;
+	return bytes;
+}
+
+bool run_image_oldest(const struct run *r, int64_t *used_ms)
+{
+	int idle;
+	const struct image *i = oldest_idle(r, &idle);
+	*used_ms = i ? i->used_ms : 0;
+	return i != NULL;
+}
+
+int64_t run_image_drop_oldest(struct run *r)
+{
+	int idle;
+	struct image *i = oldest_idle(r, &idle);
+	return i ? drop(r, i) : 0;
 }
 
 struct image *image_find_task(struct run *r, int task_fd)
@@ -183,12 +251,14 @@ void image_on_task(struct run *r, struct image *i)
 	i->task = -1;
 	if (fd >= 0)
 		close(fd);
-	if (n == 1 && r->room[0] == 'd')
+	if (n == 1 + (long)sizeof i->size_bytes && r->room[0] == 'd') {
 		i->is_ready = true;
-	else if (n > (long)sizeof reason)
+		memcpy(&i->size_bytes, r->room + 1, sizeof i->size_bytes);
+	} else if (n > (long)sizeof reason) {
 		err_set(&i->failed, ERR_INVALID, "%s", r->room + 1 + sizeof reason);
-	else
+	} else {
 		err_set(&i->failed, ERR_INTERNAL, "the unpacking of image %.12s broke off", i->sha256);
+	}
 	/* It stays in the list at least as long as we hold it. */
 	i->users++;
 	tell_waiting(r, i);

@@ -20,7 +20,7 @@
 #include "base/hash.h"
 #include "run/run_priv.h"
 
-enum { LOCK_WAIT_MS = 10000, HELLO_WAIT_MS = 10000, LOG_DELAY_MS = 100 };
+enum { LOCK_WAIT_MS = 10000, HELLO_WAIT_MS = 10000, LOG_DELAY_MS = 100, IMAGES_KEPT = 16 };
 
 static spawner_task_fn *const tasks[TASKS] = {
 	[TASK_INPUTS] = inputs_task,
@@ -200,6 +200,8 @@ int run_open(struct run **out, const struct run_options *o, struct err *e)
 	r->lock_fd = r->work_fd = r->log_fd = r->blob_fd = r->epoll = -1;
 	if (!r->options.log_delay_ms)
 		r->options.log_delay_ms = LOG_DELAY_MS;
+	if (!r->options.images_kept)
+		r->options.images_kept = IMAGES_KEPT;
 	if (open_all(r, e) < 0) {
 		run_close(r);
 		return -1;

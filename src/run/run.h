@@ -48,6 +48,7 @@ struct run_options {
 	int64_t log_delay_ms; /* 0 = 100 */
 	bool is_disk_only;    /* be as where memory cannot hold a scratch; for tests */
 	int ready_ms; /* how long a sandbox is kept ready: 0 = a minute, -1 = none is (sandbox/spawner.h) */
+	int images_kept; /* unpacked, though nobody uses them; 0 = 16 */
 	struct run_events events;
 	void *ctx;
 };
@@ -69,6 +70,16 @@ int run_dispatch(struct run *r, struct err *e);
 int run_start(struct run *r, const struct spec *s, struct err *e);
 /* TERM, the spec's grace, then KILL of the whole tree. Unknown attempts are ignored. */
 void run_stop(struct run *r, int64_t job, int attempt, enum run_stop how);
+/* Unpacked images are kept after use, of those nobody uses the newest `images_kept` at most, and count as used until they
+ * are given up here. Hold: true if it is unpacked; it then stays until it is released. */
+bool run_image_hold(struct run *r, const char *sha256);
+void run_image_release(struct run *r, const char *sha256);
+/* Of all that are unpacked. One whose size is not known (it was unpacked by an older version) counts nothing. */
+int64_t run_images_bytes(const struct run *r);
+/* Of those nobody uses, the one that was not used for longest: when that was (clock_boot_ms, 0 = not since the start).
+ * False: there is none. Drop gives its bytes, 1 at least; 0: there was none. */
+bool run_image_oldest(const struct run *r, int64_t *used_ms);
+int64_t run_image_drop_oldest(struct run *r);
 /* The watchdog: unless called again before, the spawners kill everything at `boot_ms` (clock_boot_ms), even if
  * this process is stopped. 0 = no deadline. */
 void run_keep_until(struct run *r, int64_t boot_ms);

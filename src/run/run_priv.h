@@ -23,7 +23,6 @@
 enum {
 	RUN_SLOTS_MAX = SPAWNER_SLOTS_MAX,
 	RUN_ROOM_BYTES = 256 * 1024,
-	RUN_IMAGES_KEPT = 4, /* unpacked images that nobody uses */
 };
 
 enum run_task { TASK_INPUTS, TASK_COLLECT, TASK_UNPACK, TASKS };
@@ -69,7 +68,8 @@ struct image {
 	bool is_ready;
 	int task; /* unpacking it: the task's socket; -1 */
 	int users;
-	int64_t used_serial;
+	int64_t used_serial, used_ms;
+	int64_t size_bytes;
 	struct err failed; /* code != ERR_NONE: could not be unpacked */
 };
 

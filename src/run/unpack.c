@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 
-enum { READ_BYTES = 256 * 1024, ENTRIES_MAX = 4000000 };
+enum { READ_BYTES = 256 * 1024, ENTRIES_MAX = 4000000, ENTRY_BYTES = 2048 };
 #define UNPACKED_BYTES_MAX ((int64_t)128 << 30)
 #define CAPS "security.capability"
 
@@ -104,10 +104,10 @@ static int unpack_entry(struct archive *in, struct archive *out, struct archive_
 	return archive_write_finish_entry(out) < ARCHIVE_OK ? fail(out, "write", e) : 0;
 }
 
-static int unpack_all(struct archive *in, struct archive *out, struct err *e)
+static int unpack_all(struct archive *in, struct archive *out, int64_t *size_bytes, struct err *e)
 {
-	int64_t total = 0;
-	for (int64_t n = 0;; n++) {
+	int64_t n, total = 0;
+	for (n = 0;; n++) {
 		struct archive_entry *entry;
 		int r = archive_read_next_header(in, &entry);
 		if (r == ARCHIVE_EOF)
@@ -119,6 +119,7 @@ static int unpack_all(struct archive *in, struct archive *out, struct err *e)
 		if (unpack_entry(in, out, entry, &total, e) < 0)
 			return -1;
 	}
+	*size_bytes = total + n * ENTRY_BYTES;
 	return archive_write_close(out) < ARCHIVE_WARN ? fail(out, "write", e) : 0;
 }
 
@@ -149,7 +150,7 @@ static int check_rest(struct source *s, const char *sha256, struct err *e)
 		       : err_set(e, ERR_CORRUPT, "its bytes are not those it is named after");
 }
 
-int unpack_archive(int tar_fd, const char *sha256, struct err *e)
+int unpack_archive(int tar_fd, const char *sha256, int64_t *size_bytes, struct err *e)
 {
 	struct source s = { .fd = tar_fd, .hash = hash_new(), .room = malloc(READ_BYTES) };
 	struct archive *in = archive_read_new();
@@ -164,7 +165,7 @@ int unpack_archive(int tar_fd, const char *sha256, struct err *e)
 	if (!failed)
 		failed = open_source(in, &s, e);
 	if (!failed)
-		failed = unpack_all(in, out, e);
+		failed = unpack_all(in, out, size_bytes, e);
 	if (!failed)
 		failed = check_rest(&s, sha256, e);
 	archive_read_free(in);

@@ -138,6 +138,16 @@ static int by_time(const struct dirent **a, const struct dirent **b)
 	return x.st_mtime < y.st_mtime ? -1 : x.st_mtime > y.st_mtime;
 }
 
+/* As the one who unpacked it wrote it down; "0" if he did not. */
+static void add_image(struct buf *out, const char *name)
+{
+	CLEAN_BUF struct buf size = BUF_INIT;
+	char path[300];
+	snprintf(path, sizeof path, "w/images/.size-%s", name);
+	bool is_known = fd_read_file(AT_FDCWD, path, 32, &size, NULL) == 0;
+	buf_addf(out, "%s %s\n", name, is_known ? size.data : "0");
+}
+
 void keeper_hello(struct keeper *k)
 {
 	CLEAN_BUF struct buf text = BUF_INIT;
@@ -151,7 +161,7 @@ void keeper_hello(struct keeper *k)
 		char path[300];
 		snprintf(path, sizeof path, "w/images/%s", list[i]->d_name);
 		if (strlen(list[i]->d_name) == 64)
-			buf_addf(&text, "%s\n", list[i]->d_name);
+			add_image(&text, list[i]->d_name);
 		else if (list[i]->d_name[0] != '.' || list[i]->d_name[1] == 't')
 			to_trash(k, path);
 		free(list[i]);
@@ -322,6 +332,8 @@ void keeper_image_drop(struct keeper *k, const struct wire_message *m)
 	for (int i = 0; i < k->slots_end; i++)
 		if (k->slots[i])
 			ready_drop(k, k->slots[i]);
+	snprintf(path, sizeof path, "w/images/.size-%.64s", m->body);
+	unlink(path);
 	snprintf(path, sizeof path, "w/images/%.64s", m->body);
 	to_trash(k, path);
 	keeper_sweep(k);

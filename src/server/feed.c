@@ -296,7 +296,7 @@ static bool is_idle(struct ask *a)
 
 void feed_beat(struct ask *a)
 {
-	static const char *const fields[] = { "running", "collecting", NULL };
+	static const char *const fields[] = { "running", "collecting", "status", NULL };
 	struct err e = ERR_INIT;
 	bool is_there;
 	struct beat *b = arena_alloc(a->arena, sizeof *b);

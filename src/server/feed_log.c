@@ -67,17 +67,52 @@ static void upload_free(struct ask *a)
 		blob_upload_abort(a->data);
 }
 
-int blob_sink_begin(struct ask *a, struct err *e)
+static void take_upload(struct ask *a, struct blob_upload *u)
 {
-	const char *sha256 = a->name ? a->name : ask_text(a, "sha256", "");
-	struct blob_upload *u;
-	if (!hash_is_hex(sha256))
-		return err_set(e, ERR_INVALID, "a blob is named by 64 hexadecimal digits");
-	if (blob_upload_begin(a->server->store, sha256, a->route->body_limit, &u, e))
-		return -1;
 	a->data = u;
 	a->data_free = upload_free;
 	a->req->sink = upload_part;
+}
+
+static int check_address(const char *sha256, struct err *e)
+{
+	return hash_is_hex(sha256) ? 0 : err_set(e, ERR_INVALID, "a blob is named by 64 hexadecimal digits");
+}
+
+int blob_sink_begin(struct ask *a, struct err *e)
+{
+	struct blob_upload *u;
+	if (check_address(a->name, e) ||
+	    blob_upload_begin(a->server->store, a->name, a->route->body_limit, &u, e))
+		return -1;
+	take_upload(a, u);
+	return 0;
+}
+
+/* What an attempt brings goes on where it broke off. The session is part of the key, so that nobody else can go on with it. */
+static int artifact_key(struct ask *a, char key[HASH_HEX_BYTES], struct err *e)
+{
+	CLEAN_BUF struct buf text = BUF_INIT;
+	const char *sha256 = ask_text(a, "sha256", "");
+	if (check_address(sha256, e))
+		return -1;
+	buf_addf(&text, "%s\n%s\n%lld\n%lld\n%s", a->worker, a->session, (long long)ask_int(a, "job", 0),
+		 (long long)ask_int(a, "attempt", 0), sha256);
+	if (buf_check(&text, e))
+		return -1;
+	hash_bytes(text.data, text.len, key);
+	return 0;
+}
+
+int artifact_sink_begin(struct ask *a, struct err *e)
+{
+	struct blob_upload *u;
+	char key[HASH_HEX_BYTES];
+	if (artifact_key(a, key, e) ||
+	    blob_upload_resume(a->server->store, key, ask_text(a, "sha256", ""), ask_int(a, "offset", 0),
+			       a->route->body_limit, &u, e))
+		return -1;
+	take_upload(a, u);
 	return 0;
 }
 
@@ -117,18 +152,37 @@ void feed_artifact(struct ask *a)
 	fenced(a, artifact_commit);
 }
 
+static void artifact_state(struct ask *a)
+{
+	struct err e = ERR_INIT;
+	char key[HASH_HEX_BYTES];
+	int64_t size;
+	bool is_whole;
+	if (artifact_key(a, key, &e) ||
+	    blob_upload_size(a->server->store, key, ask_text(a, "sha256", ""), &size, &is_whole, &e)) {
+		ask_fail(a, &e);
+		return;
+	}
+	struct json_writer w = ask_writer(a);
+	jw_begin_object(&w);
+	jw_kint(&w, "size", size);
+	jw_kbool(&w, "whole", is_whole);
+	jw_end_object(&w);
+	ask_answer(a, 200);
+}
+
+void feed_artifact_state(struct ask *a)
+{
+	fenced(a, artifact_state);
+}
+
 void blob_get_route(struct ask *a)
 {
 	struct err e = ERR_INIT;
 	int64_t size;
-	if (!hash_is_hex(a->name)) {
-		err_set(&e, ERR_INVALID, "a blob is named by 64 hexadecimal digits");
-		ask_fail(a, &e);
-		return;
-	}
-	int fd = blob_open(a->server->store, a->name, &size, &e);
+	int fd = check_address(a->name, &e) ? -1 : blob_open(a->server->store, a->name, &size, &e);
 	if (fd < 0)
 		ask_fail(a, &e);
 	else
-		http_answer_fd(a->req, 200, "application/octet-stream", fd, size);
+		http_answer_file(a->req, "application/octet-stream", fd, size);
 }

@@ -82,7 +82,7 @@ static int decode_results(struct lease_call *c, const json_t *body, struct err *
 
 static int decode_call(struct lease_call *c, struct err *e)
 {
-	static const char *const fields[] = { "free", "wait_ms", "results", "holding", NULL };
+	static const char *const fields[] = { "free", "wait_ms", "results", "holding", "status", NULL };
 	const json_t *body = ask_body(c->ask, fields, e);
 	int64_t n, wait_ms;
 	if (!body || json_get_int(body, "free", 0, 1 << 20, 0, &n, e) ||

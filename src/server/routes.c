@@ -56,7 +56,14 @@ static const struct route_param feed_log_params[] = {
 static const struct route_param feed_artifact_params[] = {
 	{ "job", PARAM_INT, "the job's number" },
 	{ "attempt", PARAM_INT, "the attempt's" },
-	{ "sha256", PARAM_TEXT, "of the body" },
+	{ "sha256", PARAM_TEXT, "of the whole file" },
+	{ "offset", PARAM_INT, "where the bytes of the body begin in it" },
+	{ NULL, 0, NULL },
+};
+static const struct route_param feed_artifact_state_params[] = {
+	{ "job", PARAM_INT, "the job's number" },
+	{ "attempt", PARAM_INT, "the attempt's" },
+	{ "sha256", PARAM_TEXT, "of the whole file" },
 	{ NULL, 0, NULL },
 };
 
@@ -77,11 +84,16 @@ const struct route routes[] = {
 	  "Renew all leases of the session. Attempts under `stale` are no longer this worker's and must be killed.",
 	  "{\"running\":[[7,1]],\"collecting\":[[8,1]]}",
 	  "{\"lease_ms\":20000,\"cancels\":[{\"job\":7,\"attempt\":1}],\"stale\":[[8,1]]}" },
-	{ "PUT", "/feed/artifact", ACCESS_WORKER, feed_artifact, BODY_BLOB, blob_sink_begin,
-	  feed_artifact_params, "Bring a file that an outcome will name. 201, or 200 if it is known.",
+	{ "PUT", "/feed/artifact", ACCESS_WORKER, feed_artifact, BODY_BLOB, artifact_sink_begin,
+	  feed_artifact_params,
+	  "Bring a file that an outcome will name, or the rest of one that broke off. 201, or 200 if it is known; 409 if "
+	  "so much of it is not here, or what is here is not a part of it.",
 	  "the bytes", "{\"sha256\":\"…\",\"size\":4096}" },
+	{ "GET", "/feed/artifact", ACCESS_WORKER, feed_artifact_state, 0, NULL, feed_artifact_state_params,
+	  "How much of such a file is here: where to go on with it.", NULL,
+	  "{\"size\":4096,\"whole\":false}" },
 	{ "GET", "/feed/blob/{name}", ACCESS_WORKER, blob_get_route, 0, NULL, NULL,
-	  "An input or image, by its sha256.", NULL, "the bytes" },
+	  "An input or image, by its sha256. A range \"bytes=N-\" gives the rest of it.", NULL, "the bytes" },
 	{ "POST", "/feed/join", ACCESS_JOIN, feed_join, BODY_SMALL, NULL, NULL,
 	  "A join token becomes a worker's own credential: a secret that the worker has made and keeps; the server gets its "
 	  "SHA-256. The same call again is no error, any other with the same token is (403). Then register with the secret.",
@@ -136,8 +148,8 @@ const struct route routes[] = {
 	  "Answers when all of these jobs are final, or when the time is up.", NULL,
 	  "{\"jobs\":[{\"id\":7,\"state\":\"failed\",\"reason\":\"exit\",\"exit_code\":1,\"signal\":null,\"attempt\":1}],"
 	  "\"done\":true}" },
-	{ "GET", "/v1/blobs/{name}", ACCESS_READ, blob_get_route, 0, NULL, NULL, "A file by its sha256.",
-	  NULL, "the bytes" },
+	{ "GET", "/v1/blobs/{name}", ACCESS_READ, blob_get_route, 0, NULL, NULL,
+	  "A file by its sha256, or the rest of it (a range \"bytes=N-\").", NULL, "the bytes" },
 	{ "HEAD", "/v1/blobs/{name}", ACCESS_READ, blob_get_route, 0, NULL, NULL, "Is it there?", NULL,
 	  NULL },
 	{ "PUT", "/v1/blobs/{name}", ACCESS_SUBMIT, blob_put_route, BODY_BLOB, blob_sink_begin, NULL,

@@ -236,7 +236,7 @@ static void artifact_send(struct ask *a)
 	}
 	http_set_header(a->req, "Content-Disposition", "attachment");
 	http_set_header(a->req, "X-Content-Type-Options", "nosniff");
-	http_answer_fd(a->req, 200, "application/octet-stream", fd, size);
+	http_answer_file(a->req, "application/octet-stream", fd, size);
 }
 
 void artifact_route(struct ask *a)

@@ -37,5 +37,7 @@ int blob_sink_begin(struct ask *a, struct err *e);
 void blob_put_route(struct ask *a);
 void blob_get_route(struct ask *a);
 void feed_artifact(struct ask *a);
+void feed_artifact_state(struct ask *a);
+int artifact_sink_begin(struct ask *a, struct err *e);
 
 #endif

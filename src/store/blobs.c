@@ -12,54 +12,17 @@
 #include "base/clean.h"
 #include "base/fd.h"
 #include "base/hash.h"
-#include "base/random.h"
+#include "store/blobs_priv.h"
 #include "store/store_priv.h"
 
-enum { PART_OLD_S = 24 * 3600 };
-
-#define PART_PREFIX ".part-" /* of uploads that have not ended */
-
-struct blob_upload {
-	struct store *store;
-	struct hash *hash;
-	int fd;
-	char name[sizeof PART_PREFIX + RANDOM_HEX_BYTES(16)];
-	char expected[HASH_HEX_BYTES]; /* "" = any */
-	int64_t limit_bytes, size_bytes;
-};
-
-/* Of somebody who has gone: where servers share the folder, a young one may be another's. */
-static bool is_old(const struct blobs *b, const char *name, time_t now)
-{
-	struct stat st;
-	return fstatat(b->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < now - PART_OLD_S;
-}
-
-/* Uploads that a crash cut short. */
-static int remove_parts(struct store *s, struct err *e)
-{
-	struct blobs *b = &s->blobs;
-	time_t now = time(NULL);
-	int copy = openat(b->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEAN_DIR DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (!dir)
-		return err_sys(e, "read %s", b->dir);
-	struct dirent *entry;
-	while ((entry = readdir(dir)))
-		if (strncmp(entry->d_name, PART_PREFIX, strlen(PART_PREFIX)) == 0 &&
-		    (!store_is_shared(s) || is_old(b, entry->d_name, now)))
-			unlinkat(b->dir_fd, entry->d_name, 0);
-	return 0;
-}
-
-static void lock_names(struct blobs *b)
+void blobs_lock_names(struct blobs *b)
 {
 	pthread_mutex_lock(&b->lock);
 	while (b->lock_fd >= 0 && flock(b->lock_fd, LOCK_EX) < 0 && errno == EINTR)
 		;
 }
 
-static void unlock_names(struct blobs *b)
+void blobs_unlock_names(struct blobs *b)
 {
 	if (b->lock_fd >= 0)
 		flock(b->lock_fd, LOCK_UN);
@@ -92,7 +55,7 @@ int blobs_open(struct store *s, struct err *e)
 		return err_sys(e, "open %s", b->dir);
 	if (store_is_shared(s) && open_lock(s, e) < 0)
 		return -1;
-	return remove_parts(s, e);
+	return blobs_remove_parts(s, e);
 }
 
 void blobs_close(struct store *s)
@@ -107,109 +70,6 @@ void blobs_close(struct store *s)
 const char *blob_dir(const struct store *s)
 {
 	return s->blobs.dir;
-}
-
-int blob_upload_begin(struct store *s, const char *sha256, int64_t limit_bytes, struct blob_upload **out,
-		      struct err *e)
-{
-	char random[RANDOM_HEX_BYTES(16)];
-	*out = NULL;
-	if (sha256 && !hash_is_hex(sha256))
-		return err_set(e, ERR_INVALID, "not a sha256");
-	if (random_hex(random, 16, e) < 0)
-		return -1;
-	struct blob_upload *u = calloc(1, sizeof *u);
-	if (!u || !(u->hash = hash_new())) {
-		free(u);
-		return err_set(e, ERR_NOMEM, "upload");
-	}
-	u->store = s;
-	u->limit_bytes = limit_bytes;
-	snprintf(u->expected, sizeof u->expected, "%s", sha256 ? sha256 : "");
-	snprintf(u->name, sizeof u->name, "%s%s", PART_PREFIX, random);
-	u->fd = openat(s->blobs.dir_fd, u->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (u->fd < 0) {
-		err_sys(e, "begin an upload");
-		hash_free(u->hash);
-		free(u);
-		return -1;
-	}
-	*out = u;
-	return 0;
-}
-
-int blob_upload_add(struct blob_upload *u, const void *bytes, size_t n, struct err *e)
-{
-	if (u->limit_bytes > 0 && (int64_t)n > u->limit_bytes - u->size_bytes)
-		return err_set(e, ERR_TOO_LARGE, "upload is larger than %lld bytes",
-			       (long long)u->limit_bytes);
-	if (fd_write_all(u->fd, bytes, n, e) < 0)
-		return err_wrap(e, "upload");
-	hash_add(u->hash, bytes, n);
-	u->size_bytes += (int64_t)n;
-	return 0;
-}
-
-void blob_upload_abort(struct blob_upload *u)
-{
-	if (!u)
-		return;
-	if (u->fd >= 0)
-		close(u->fd);
-	if (*u->name)
-		unlinkat(u->store->blobs.dir_fd, u->name, 0);
-	hash_free(u->hash);
-	free(u);
-}
-
-/* Content first, then its name, then the folder that has the name: whoever sees the blob sees all of it. */
-static int give_name(struct blob_upload *u, const char *sha256, struct err *e)
-{
-	struct blobs *b = &u->store->blobs;
-	int64_t size;
-	if (fchmod(u->fd, 0444) < 0 || fsync(u->fd) < 0)
-		return err_sys(e, "sync an upload");
-	lock_names(b);
-	int rc = 0;
-	if (blob_exists(u->store, sha256, &size) && size == u->size_bytes) {
-		/* It is young again, so that it is not collected before a row names it. */
-		rc = utimensat(b->dir_fd, sha256, NULL, 0);
-	} else if ((rc = renameat(b->dir_fd, u->name, b->dir_fd, sha256)) == 0) {
-		u->name[0] = '\0';
-	}
-	if (rc < 0)
-		err_sys(e, "store blob %s", sha256);
-	unlock_names(b);
-	if (rc == 0 && !*u->name && fsync(b->dir_fd) < 0)
-		return err_sys(e, "sync %s", b->dir);
-	return rc;
-}
-
-int blob_upload_commit(struct blob_upload *u, char sha256[65], int64_t *size_bytes, struct err *e)
-{
-	hash_finish(u->hash, sha256);
-	u->hash = NULL;
-	*size_bytes = u->size_bytes;
-	int rc;
-	if (*u->expected && strcmp(u->expected, sha256) != 0)
-		rc = err_set(e, ERR_INVALID, "content has sha256 %s, announced was %s", sha256, u->expected);
-	else
-		rc = give_name(u, sha256, e);
-	blob_upload_abort(u);
-	return rc;
-}
-
-int blob_put(struct store *s, const void *bytes, size_t n, char sha256[65], struct err *e)
-{
-	struct blob_upload *u;
-	int64_t size;
-	if (blob_upload_begin(s, NULL, 0, &u, e) < 0)
-		return -1;
-	if (blob_upload_add(u, bytes, n, e) < 0) {
-		blob_upload_abort(u);
-		return -1;
-	}
-	return blob_upload_commit(u, sha256, &size, e);
 }
 
 bool blob_exists(struct store *s, const char *sha256, int64_t *size_bytes)
@@ -247,14 +107,14 @@ static int collect_one(struct tx *tx, const char *name, int64_t before_ms, int *
 	if (is_used)
 		return 0;
 	struct stat st;
-	lock_names(b);
+	blobs_lock_names(b);
 	if (fstatat(b->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 < before_ms &&
 	    unlinkat(b->dir_fd, name, 0) == 0) {
 		(*removed)++;
 		*bytes += st.st_size;
 	}
-	unlock_names(b);
+	blobs_unlock_names(b);
 	return 0;
 }
 

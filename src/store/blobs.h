@@ -20,6 +20,16 @@ int blob_upload_add(struct blob_upload *u, const void *bytes, size_t n, struct e
 int blob_upload_commit(struct blob_upload *u, char sha256[65], int64_t *size_bytes, struct err *e);
 void blob_upload_abort(struct blob_upload *u);
 
+/* One that may come in several pieces, each on another connection: what is here of it when an upload is aborted stays, for a
+ * day, under `key` (64 hexadecimal digits, to be guessed by nobody else). It goes on at `offset`, or is begun anew at 0;
+ * ERR_CONFLICT: not so much of it is here. Whoever resumes it takes it over: an older upload with the key can add no more
+ * (ERR_CONFLICT). Commit checks all of it; ERR_CONFLICT: what was here is damaged and gone, to be begun anew. */
+int blob_upload_resume(struct store *s, const char *key, const char *sha256, int64_t offset,
+		       int64_t limit_bytes, struct blob_upload **out, struct err *e);
+/* How much of it is here; whole: as a blob. */
+int blob_upload_size(struct store *s, const char *key, const char *sha256, int64_t *size_bytes,
+		     bool *is_whole, struct err *e);
+
 int blob_put(struct store *s, const void *bytes, size_t n, char sha256[65], struct err *e);
 bool blob_exists(struct store *s, const char *sha256, int64_t *size_bytes);
 /* A descriptor to read from, or -1. */

@@ -51,7 +51,7 @@ static bool is_not_collecting(const struct held *h)
 	return !h->is_collecting;
 }
 
-static void write_beat(const struct worker_loop *w, struct buf *out)
+static void write_beat(struct worker_loop *w, struct buf *out)
 {
 	struct json_writer jw;
 
@@ -61,6 +61,7 @@ static void write_beat(const struct worker_loop *w, struct buf *out)
 	held_write(w, is_not_collecting, &jw);
 	jw_key(&jw, "collecting");
 	held_write(w, is_collecting, &jw);
+	status_write(w, &jw);
 	jw_end_object(&jw);
 }
 

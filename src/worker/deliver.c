@@ -14,7 +14,7 @@
 #include "text/json.h"
 #include "worker/worker_priv.h"
 
-enum { CHUNK_BYTES = 1 << 20, TRIES_MAX = 6, CALL_TIMEOUT_MS = 60000 };
+enum { CHUNK_BYTES = 1 << 20, TRIES_MAX = 6, CALL_TIMEOUT_MS = 60000, STALL_MS = 60000 };
 
 /* Outlives its attempt: a call that has been sent is not worth breaking a connection for. */
 struct log_call {
@@ -219,36 +219,89 @@ void deliver_log(struct held *h)
 
 /* ---- artifacts ---------------------------------------------------------------------------------------------- */
 
+static void stored(struct held *h)
+{
+	close(h->fds[h->stored++]);
+	h->tries = 0;
+	h->put_at = 0;
+	h->is_put_unsure = false;
+	deliver_next(h);
+}
+
+/* How much of it is there is not known now. A line that breaks is no reason to give up while the lease is ours. */
+static void put_failed(struct held *h, const struct client_reply *r, const struct err *e)
+{
+	bool is_broken = e->code == ERR_UNREACHABLE;
+	bool is_refused = r->status >= 400 && r->status < 500 && e->code != ERR_CONFLICT;
+
+	if (e->code == ERR_STALE) {
+		held_drop(h);
+	} else if (!is_broken && (is_refused || h->tries >= TRIES_MAX)) {
+		give_up(h, REASON_COLLECT, e);
+	} else {
+		h->is_put_unsure = true;
+		retry_later(h);
+	}
+}
+
 static void on_stored(void *ctx, struct client_reply *r, const struct err *e)
 {
 	struct held *h = ctx;
 
 	h->put = NULL;
-	if (!e) {
-		close(h->fds[h->stored++]);
-		h->tries = 0;
-		deliver_next(h);
-	} else if (e->code == ERR_STALE) {
-		held_drop(h);
-	} else if ((r->status >= 400 && r->status < 500) || h->tries >= TRIES_MAX) {
-		give_up(h, REASON_COLLECT, e);
+	if (e)
+		put_failed(h, r, e);
+	else
+		stored(h);
+}
+
+static void on_known(void *ctx, struct client_reply *r, const struct err *e)
+{
+	struct held *h = ctx;
+	struct err own = ERR_INIT;
+	CLEAN_JSON json_t *json = NULL;
+	int64_t size = 0;
+
+	h->put = NULL;
+	if (!e && (!(json = json_parse("answer", r->body.data, r->body.len, &own)) ||
+		   json_get_int(json, "size", 0, INT64_MAX, 0, &size, &own) < 0))
+		e = &own;
+	if (e) {
+		put_failed(h, r, e);
+	} else if (json_is_true(json_object_get(json, "whole"))) {
+		stored(h);
 	} else {
-		retry_later(h);
+		if (size > h->put_at)
+			h->tries = 0;
+		h->put_at = size <= h->outcome.artifacts[h->stored].size_bytes ? size : 0;
+		h->is_put_unsure = false;
+		deliver_next(h);
 	}
 }
 
 static void put_artifact(struct held *h)
 {
 	const struct artifact *a = &h->outcome.artifacts[h->stored];
-	struct client_file file = { .fd = h->fds[h->stored], .size_bytes = a->size_bytes };
+	struct client_file file = { .fd = h->fds[h->stored],
+				    .offset = h->put_at,
+				    .size_bytes = a->size_bytes - h->put_at };
 	struct buf path = BUF_INIT;
 	struct err e = ERR_INIT;
-	struct client_request q = { .method = "PUT", .file = &file };
+	struct client_request q = {
+		.method = "PUT", .file = &file, .is_resumed_by_caller = true, .stall_ms = STALL_MS
+	};
+	client_done *done = on_stored;
 
 	buf_addf(&path, "/feed/artifact?job=%" PRId64 "&attempt=%d&sha256=%s", h->spec.job, h->spec.attempt,
 		 a->sha256);
+	if (h->is_put_unsure) {
+		q = (struct client_request){ .method = "GET", .timeout_ms = CALL_TIMEOUT_MS };
+		done = on_known;
+	} else if (h->put_at) {
+		buf_addf(&path, "&offset=%" PRId64, h->put_at);
+	}
 	q.path = path.data;
-	if (client_start(h->worker->client, &q, on_stored, h, &h->put, &e) < 0)
+	if (client_start(h->worker->client, &q, done, h, &h->put, &e) < 0)
 		give_up(h, REASON_COLLECT, &e);
 	buf_release(&path);
 }

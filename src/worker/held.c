@@ -104,6 +104,7 @@ void held_free(struct held *h)
 {
 	list_remove(&h->worker->held[h->stage], h);
 	fetch_forget(h);
+	fetch_unpin(h);
 	held_close_files(h);
 	buf_release(&h->result);
 	arena_release(&h->arena);

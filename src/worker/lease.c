@@ -55,7 +55,7 @@ static int want(const struct worker_loop *w)
 
 	if (late > (unsigned)w->options->slots)
 		used += late - (unsigned)w->options->slots;
-	return w->is_stopping || used >= room ? 0 : (int)(room - used);
+	return w->is_stopping || w->disk.is_low || used >= room ? 0 : (int)(room - used);
 }
 
 static void call_failed(struct worker_loop *w)
@@ -205,6 +205,7 @@ static void send(struct worker_loop *w, struct lease_call *call, int64_t wait_ms
 	}
 	if (call == &w->report)
 		write_results(w, &jw);
+	status_write(w, &jw);
 	jw_end_object(&jw);
 	if (worker_post(w, "/feed/lease", &json, wait_ms + TIMEOUT_MS, on_answer, call, &call->job) < 0) {
 		call->job = NULL;
@@ -251,7 +252,7 @@ static bool report_is_due(struct worker_loop *w, int64_t now)
 	const struct held_list *done = &w->held[HELD_DONE];
 
 	if (!done->count)
-		return w->waiting.job && want(w) > w->waiting.free;
+		return w->waiting.job && (want(w) > w->waiting.free || w->is_status_due);
 	if (may_gather(w, now)) {
 		worker_wake_at(w, done->first->since_ms + GATHER_MS);
 		return false;

@@ -180,9 +180,13 @@ static int open_run(struct worker_loop *w, const char *blobs, const char *logs, 
 	o.log_dir = log_dir;
 	if (fd_mkdirs(w->options->work_dir, 0700, e) < 0)
 		return -1;
+	disk_open(w);
 	if (!w->is_local && (fd_mkdirs(blob_dir, 0700, e) < 0 || fd_mkdirs(log_dir, 0700, e) < 0))
 		return -1;
-	return run_open(&w->run, &o, e);
+	if (run_open(&w->run, &o, e) < 0)
+		return -1;
+	cache_release(w);
+	return w->is_local ? 0 : cache_open(w, e);
 }
 
 static int read_answer(struct worker_loop *w, const struct client_reply *r, bool *is_complete, struct err *e)

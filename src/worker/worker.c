@@ -158,6 +158,7 @@ static void turn(struct worker_loop *w)
 	session_turn(w);
 	session_check_deadline(w);
 	if (w->is_registered && !w->is_leaving) {
+		disk_turn(w);
 		fetch_turn(w);
 		deliver_turn(w);
 		if (!w->is_stopping)
@@ -279,6 +280,7 @@ static void release(struct worker_loop *w)
 		while (w->held[stage].first)
 			held_free(w->held[stage].first);
 	fetch_release(w);
+	cache_release(w);
 	client_free(w->client);
 	deliver_release(w);
 	if (w->signal_fd >= 0)

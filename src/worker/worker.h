@@ -13,6 +13,8 @@
 #ifndef SLIPWAY_WORKER_WORKER_H
 #define SLIPWAY_WORKER_WORKER_H
 
+#include <stdint.h>
+
 struct err;
 
 enum { WORKER_SLOTS_MAX = 1024 };
@@ -24,9 +26,11 @@ struct worker_options {
 	const char *work_dir; /* made if absent; one worker's alone */
 	const char *const *tags;
 	unsigned tags_len;
-	int slots;	     /* attempts at a time, 1 … WORKER_SLOTS_MAX */
-	unsigned isolations; /* bits (1 << enum isolation): offer these if they work; 0 = all that work */
-	int control_fd;	     /* its end of file asks the worker to stop; -1 = none */
+	int slots;		/* attempts at a time, 1 … WORKER_SLOTS_MAX */
+	unsigned isolations;	/* bits (1 << enum isolation): offer these if they work; 0 = all that work */
+	int64_t cache_bytes;	/* blobs and unpacked images kept for later; < 0: a quarter of the disk */
+	int64_t min_free_bytes; /* with less room on its disk it takes no work; < 0: 2 %, at most 512 MiB */
+	int control_fd;		/* its end of file asks the worker to stop; -1 = none */
 };
 
 /* Runs until it is asked to stop (SIGTERM, SIGINT, the control descriptor) and has given back what it held: 0.

@@ -1,5 +1,6 @@
 /* Inside the worker. A file each for: the loop (worker.c), who we are to the server (session.c), what we hold (held.c),
- * the lease calls (lease.c), beats (beat.c), blobs (fetch.c), logs and artifacts (deliver.c).
+ * the lease calls (lease.c), beats (beat.c), what the server is told of us (status.c), blobs (fetch.c) and where they are
+ * kept (cache.c), room on the disk (disk.c), logs and artifacts (deliver.c).
  *
  * Each of them has a `…_turn` that is called after every event: it starts what is due and wants to be called again at
  * the time it gives to worker_wake_at(). Nothing else keeps timers. Times are clock_boot_ms(). */
@@ -8,10 +9,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/hash.h"
+#include "base/map.h"
 #include "http/client.h"
 #include "model/spec.h"
 #include "worker/worker.h"
@@ -42,8 +46,9 @@ struct held {
 	int64_t started_ns; /* clock_boot_ns() of run_start() */
 	bool is_collecting;
 
-	/* Blobs it waits for (fetch.c). */
+	/* Blobs it waits for, and what of it must stay in the cache (fetch.c). */
 	unsigned blobs_missing;
+	bool is_pinned, has_image;
 
 	/* Its log (deliver.c): how much is in the file, and how much of it the server knows of. */
 	int64_t log_size, log_told;
@@ -55,6 +60,8 @@ struct held {
 	int *fds;
 	size_t fds_len, stored;
 	struct client_job *put;
+	int64_t put_at;	    /* where the next part of the artifact under way begins */
+	bool is_put_unsure; /* how much of it has arrived is to be asked first */
 	int tries;
 	int64_t retry_ms;
 
@@ -96,6 +103,24 @@ void held_on_finished(void *ctx, const struct outcome *o, const int *artifact_fd
 /* A [{"job","attempt"}] or [[job,attempt]] of an answer, one by one. */
 typedef void held_each(struct worker_loop *w, int64_t job, int attempt);
 void held_walk(struct worker_loop *w, const struct json_t *array, held_each *fn);
+
+/* ---- cache: blobs of this worker, and its images ------------------------------------------------------------- */
+
+struct cache_blob {
+	struct cache_blob *prev, *next;
+	char sha256[HASH_HEX_BYTES];
+	int64_t size_bytes; /* 0: it is not here */
+	int64_t used_ms;    /* 0: not since the start */
+	unsigned users;	    /* held attempts that need it */
+	bool is_checked;    /* its bytes were those of its name when the file was as `seen` */
+	struct stat seen;
+};
+
+struct cache {
+	struct map blobs;
+	struct cache_blob *first, *last; /* longest unused first */
+	int64_t bytes, bound_bytes;
+};
 
 /* ---- the loop ----------------------------------------------------------------------------------------------- */
 
@@ -144,8 +169,20 @@ struct worker_loop {
 	bool is_beating;
 	int64_t beat_due_ms, beat_sent_ms;
 
-	/* fetch.c */
+	/* fetch.c, cache.c */
 	struct fetch *fetches;
+	struct cache cache;
+
+	/* disk.c */
+	struct {
+		int64_t free_bytes, total_bytes, reserve_bytes; /* reserve 0: not looked at */
+		int64_t looked_ms;
+		bool is_low;
+	} disk;
+
+	/* status.c */
+	int64_t status_ms;  /* when the server was told last */
+	bool is_status_due; /* something in it that others wait for has changed */
 
 	/* deliver.c */
 	struct log_call *log_calls;
@@ -187,12 +224,38 @@ void lease_note_run(struct worker_loop *w, int64_t us);
 
 void beat_turn(struct worker_loop *w);
 
+/* Add "status":{…} to the object that is being written, if it is time to. */
+void status_write(struct worker_loop *w, struct json_writer *jw);
+
+/* The folder of blobs is known: read what is in it. */
+int cache_open(struct worker_loop *w, struct err *e);
+void cache_release(struct worker_loop *w);
+/* Where a blob is, or, with a suffix, a file beside it. To be freed. */
+char *cache_path(const struct worker_loop *w, const char *sha256, const char *suffix);
+enum cache_has { CACHE_ABSENT, CACHE_UNCHECKED, CACHE_CHECKED };
+enum cache_has cache_look(struct worker_loop *w, const char *sha256);
+/* A pinned one stays, or is to stay once it is here. -1: out of memory. */
+int cache_pin(struct worker_loop *w, const char *sha256);
+void cache_unpin(struct worker_loop *w, const char *sha256);
+/* It is here under its name, and its bytes are right. / They are not. */
+void cache_stored(struct worker_loop *w, const char *sha256);
+void cache_remove(struct worker_loop *w, const char *sha256);
+/* Down to the bound, and by `more_bytes` at least, as far as that is possible. */
+void cache_trim(struct worker_loop *w, int64_t more_bytes);
+int64_t cache_bytes(const struct worker_loop *w);
+
+/* Sets the bounds that depend on the size of the disk. */
+void disk_open(struct worker_loop *w);
+void disk_turn(struct worker_loop *w);
+
 /* Start fetching what a spec needs; h->blobs_missing says how many are not there yet. */
 void fetch_begin(struct held *h);
 void fetch_turn(struct worker_loop *w);
 void fetch_release(struct worker_loop *w);
-/* `h` goes. */
+/* `h` waits for nothing any more. */
 void fetch_forget(struct held *h);
+/* `h` needs nothing any more. */
+void fetch_unpin(struct held *h);
 
 /* The attempt is over (h->outcome is set): deliver what is to be delivered, then report. */
 void deliver_begin(struct held *h);

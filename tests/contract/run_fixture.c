@@ -110,6 +110,7 @@ static void on_collecting(void *ctx, int64_t job, int attempt)
 void rx_open(struct rx *fx)
 {
 	struct run_options o = {
+		.images_kept = 4,
 		.work_dir = fx->work,
 		.log_dir = fx->logs,
 		.blob_dir = fx->blobs,

@@ -125,6 +125,7 @@ static const struct {
 	{ "POST", "/feed/beat", "aw" },
 	{ "PUT", "/feed/artifact", "aw" },
 	{ "GET", "/feed/blob/{name}", "aw" },
+	{ "GET", "/feed/artifact", "aw" },
 	{ "POST", "/feed/join", "j" },
 	{ "POST", "/feed/rotate", "aw" },
 	{ "POST", "/feed/register", "aw" },

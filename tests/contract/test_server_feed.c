@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clean.h"
+#include "base/clock.h"
 #include "pg_fixture.h"
 #include "server_fixture.h"
 
@@ -344,6 +346,74 @@ static void test_artifacts_must_have_arrived(void **state)
 	json_decref(sfx_call(fx, NULL, "GET", path, NULL, 404));
 }
 
+/* A line that breaks off in the middle of a file: what came stays, and only the rest is brought. */
+static void test_artifacts_are_resumed(void **state)
+{
+	struct sfx *fx = *state;
+	static const char sha[] = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+	static const char head[] = "PUT /feed/artifact?job=%lld&attempt=1&sha256=%s HTTP/1.1\r\nHost: x\r\n"
+				   "Slipway-Worker: %s\r\nSlipway-Session: %s\r\nContent-Length: 5\r\n\r\nhe";
+	int64_t a = sfx_submit(fx, TRUE_BODY);
+	char text[600], path[200];
+	json_decref(sfx_lease(fx, &one, 1, 0, NULL));
+	snprintf(path, sizeof path, "/feed/artifact?job=%lld&attempt=1&sha256=%s", (long long)a, sha);
+	json_t *j = sfx_call(fx, &one, "GET", path, NULL, 200);
+	assert_int_equal(json_integer_value(json_object_get(j, "size")), 0);
+	json_decref(j);
+	int fd = sfx_connect(fx);
+	snprintf(text, sizeof text, head, (long long)a, sha, one.name, one.session);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	int64_t size = 0;
+	for (int64_t until = clock_boot_ms() + 10000; size != 2 && clock_boot_ms() < until;) {
+		j = sfx_call(fx, &one, "GET", path, NULL, 200);
+		size = json_integer_value(json_object_get(j, "size"));
+		json_decref(j);
+	}
+	assert_int_equal(size, 2);
+	close(fd);
+	snprintf(text, sizeof text, "%s&offset=3", path);
+	json_decref(sfx_call(fx, &one, "PUT", text, "lo", 409));
+	snprintf(text, sizeof text, "%s&offset=2", path);
+	json_decref(sfx_call(fx, &one, "PUT", text, "llo", 201));
+	j = sfx_call(fx, &one, "GET", path, NULL, 200);
+	assert_true(json_is_true(json_object_get(j, "whole")));
+	json_decref(j);
+	/* Another session goes on with nothing of it. */
+	const struct sfx_worker other = { "two", "0123456789abcdef9" };
+	sfx_register(fx, &other, 1);
+	json_decref(sfx_call(fx, &other, "GET", path, NULL, 409));
+}
+
+/* The rest of a blob, from any byte on. */
+static void test_blobs_in_parts(void **state)
+{
+	struct sfx *fx = *state;
+	static const char sha[] = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+	static const struct {
+		const char *range;
+		int status;
+		const char *body;
+	} cases[] = {
+		{ "bytes=0-", 206, "hello" }, { "bytes=2-", 206, "llo" },   { "bytes=4-", 206, "o" },
+		{ "bytes=5-", 416, "" },      { "bytes=9-", 416, "" },	    { "bytes=1-2", 200, "hello" },
+		{ "bytes=-2", 200, "hello" }, { "lines=2-", 200, "hello" },
+	};
+	char path[100], text[400];
+	snprintf(path, sizeof path, "/v1/blobs/%s", sha);
+	json_decref(sfx_call(fx, NULL, "PUT", path, "hello", 201));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		int fd = sfx_connect(fx), status;
+		snprintf(text, sizeof text,
+			 "GET %s HTTP/1.1\r\nHost: x\r\nRange: %s\r\nConnection: close\r\n\r\n", path,
+			 cases[i].range);
+		assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+		char *body = sfx_receive(fd, &status, NULL);
+		assert_int_equal(status, cases[i].status);
+		assert_string_equal(body, cases[i].body);
+		free(body);
+	}
+}
+
 static void test_thousand_parked_workers(void **state)
 {
 	struct sfx *fx = *state;
@@ -394,6 +464,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_beat_tells_that_files_are_stored, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_server_restart_keeps_leases, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_artifacts_must_have_arrived, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_artifacts_are_resumed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_blobs_in_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_thousand_parked_workers, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("server_feed", tests, NULL, NULL);

@@ -38,7 +38,8 @@ static int count_files(const char *dir)
 	DIR *d = opendir(dir);
 	assert_non_null(d);
 	while ((entry = readdir(d)))
-		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		     strcmp(entry->d_name, ".parts") != 0;
 	closedir(d);
 	return n;
 }
@@ -97,6 +98,134 @@ static void test_refused_uploads_leave_nothing(void **state)
 	fx_close(fx);
 	fx_open(fx);
 	assert_int_equal(count_files(blob_dir(fx->store)), 0);
+}
+
+static const char key[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+static int resume(struct fx *fx, const char *sha, int64_t offset, struct blob_upload **u, struct err *e)
+{
+	*e = ERR_INIT;
+	return blob_upload_resume(fx->store, key, sha, offset, 100, u, e);
+}
+
+static int64_t size_here(struct fx *fx, const char *sha, bool *is_whole)
+{
+	struct err e = ERR_INIT;
+	int64_t size;
+	assert_int_equal(blob_upload_size(fx->store, key, sha, &size, is_whole, &e), 0);
+	return size;
+}
+
+/* Cut at every byte there is, and the store opened anew in between: what is there in the end is right, and nothing else is. */
+static void test_uploads_are_resumed(void **state)
+{
+	struct fx *fx = *state;
+	static const char content[] = "abcdef";
+	struct blob_upload *u;
+	struct err e = ERR_INIT;
+	char sha[65], got[65];
+	int64_t size;
+	bool is_whole;
+	hash_bytes(content, 6, sha);
+	for (int64_t at = 0; at < 6; at++) {
+		assert_int_equal(size_here(fx, sha, &is_whole), at);
+		assert_false(is_whole);
+		assert_int_equal(resume(fx, sha, at + 1, &u, &e), -1);
+		assert_int_equal(e.code, ERR_CONFLICT);
+		assert_int_equal(resume(fx, sha, at, &u, &e), 0);
+		assert_int_equal(blob_upload_add(u, content + at, 1, &e), 0);
+		if (at == 5)
+			break;
+		blob_upload_abort(u);
+		assert_false(blob_exists(fx->store, sha, NULL));
+		fx_close(fx);
+		fx_open(fx);
+	}
+	assert_int_equal(blob_upload_commit(u, got, &size, &e), 0);
+	assert_string_equal(got, sha);
+	assert_int_equal(size_here(fx, sha, &is_whole), 6);
+	assert_true(is_whole);
+	assert_int_equal(count_files(blob_dir(fx->store)), 1);
+}
+
+/* The connection that was there before still has something to say, even after the file has become a blob. */
+static void test_resuming_takes_over(void **state)
+{
+	struct fx *fx = *state;
+	struct blob_upload *old, *newer;
+	struct err e = ERR_INIT;
+	char sha[65], got[65], bytes[6];
+	int64_t size;
+	hash_bytes("abcdef", 6, sha);
+	assert_int_equal(resume(fx, sha, 0, &old, &e), 0);
+	assert_int_equal(blob_upload_add(old, "abc", 3, &e), 0);
+	assert_int_equal(resume(fx, sha, 3, &newer, &e), 0);
+	assert_int_equal(blob_upload_add(old, "xyz", 3, &e), -1);
+	assert_int_equal(e.code, ERR_CONFLICT);
+	e = ERR_INIT;
+	assert_int_equal(blob_upload_add(newer, "def", 3, &e), 0);
+	assert_int_equal(blob_upload_commit(newer, got, &size, &e), 0);
+	assert_int_equal(blob_upload_add(old, "xyz", 3, &e), -1);
+	blob_upload_abort(old);
+	int fd = blob_open(fx->store, sha, &size, &e);
+	assert_int_equal(read(fd, bytes, 6), 6);
+	assert_memory_equal(bytes, "abcdef", 6);
+	close(fd);
+}
+
+/* What lay here for a while is not what was sent: it is gone, and all is to be brought again. */
+static void test_damaged_part(void **state)
+{
+	struct fx *fx = *state;
+	struct blob_upload *u;
+	struct err e = ERR_INIT;
+	char sha[65], got[65];
+	int64_t size;
+	bool is_whole;
+	hash_bytes("abcdef", 6, sha);
+	assert_int_equal(resume(fx, sha, 0, &u, &e), 0);
+	assert_int_equal(blob_upload_add(u, "aXc", 3, &e), 0);
+	blob_upload_abort(u);
+	assert_int_equal(resume(fx, sha, 3, &u, &e), 0);
+	assert_int_equal(blob_upload_add(u, "def", 3, &e), 0);
+	assert_int_equal(blob_upload_commit(u, got, &size, &e), -1);
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_int_equal(size_here(fx, sha, &is_whole), 0);
+	assert_false(is_whole);
+}
+
+static void make_old(const char *dir)
+{
+	struct dirent *entry;
+	DIR *d = opendir(dir);
+	assert_non_null(d);
+	while ((entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			assert_int_equal(utimensat(dirfd(d), entry->d_name,
+						   (struct timespec[2]){ { 0 }, { 0 } }, 0),
+					 0);
+	closedir(d);
+}
+
+/* Nobody came back for it. */
+static void test_old_parts_are_swept(void **state)
+{
+	struct fx *fx = *state;
+	struct blob_upload *u;
+	struct err e = ERR_INIT;
+	char sha[65], parts[200];
+	bool is_whole;
+	hash_bytes("abcdef", 6, sha);
+	assert_int_equal(resume(fx, sha, 0, &u, &e), 0);
+	assert_int_equal(blob_upload_add(u, "abc", 3, &e), 0);
+	blob_upload_abort(u);
+	snprintf(parts, sizeof parts, "%s/.parts", blob_dir(fx->store));
+	assert_int_equal(count_files(parts), 1);
+	make_old(parts);
+	fx_close(fx);
+	fx_open(fx);
+	assert_int_equal(count_files(parts), 0);
+	assert_int_equal(size_here(fx, sha, &is_whole), 0);
 }
 
 struct collecting {
@@ -337,9 +466,16 @@ int main(void)
 		return 0;
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_uploads),    TEST(test_refused_uploads_leave_nothing),
-		TEST(test_garbage),    TEST(test_appends),
-		TEST(test_sealing),    TEST(test_unsealed_are_found_at_open),
+		TEST(test_uploads),
+		TEST(test_refused_uploads_leave_nothing),
+		TEST(test_uploads_are_resumed),
+		TEST(test_resuming_takes_over),
+		TEST(test_damaged_part),
+		TEST(test_old_parts_are_swept),
+		TEST(test_garbage),
+		TEST(test_appends),
+		TEST(test_sealing),
+		TEST(test_unsealed_are_found_at_open),
 		TEST(test_short_logs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

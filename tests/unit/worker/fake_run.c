@@ -158,3 +158,27 @@ void run_keep_until(struct run *r, int64_t boot_ms)
 {
 	tell(&(struct fake_event){ .what = FAKE_KEPT, .until_ms = boot_ms });
 }
+
+bool run_image_hold(struct run *r, const char *sha256)
+{
+	return false;
+}
+
+void run_image_release(struct run *r, const char *sha256)
+{
+}
+
+int64_t run_images_bytes(const struct run *r)
+{
+	return 0;
+}
+
+bool run_image_oldest(const struct run *r, int64_t *used_ms)
+{
+	return false;
+}
+
+int64_t run_image_drop_oldest(struct run *r)
+{
+	return 0;
+}

@@ -38,7 +38,12 @@ static int setup(void **state)
 	snprintf(work_dir, sizeof(work_dir), "%s/work", server.folder);
 	assert_int_equal(pipe2(control, O_CLOEXEC), 0);
 	options = (struct worker_options){
-		.server = address, .name = "w1", .work_dir = work_dir, .slots = 2, .control_fd = control[0]
+		.server = address,
+		.name = "w1",
+		.work_dir = work_dir,
+		.slots = 2,
+		.control_fd = control[0],
+		.cache_bytes = -1,
 	};
 	return 0;
 }
@@ -583,6 +588,230 @@ static void test_blobs_are_fetched(void **state)
 	end();
 }
 
+static const char content[] = "content";
+
+static void grant_input(struct fake_request *r, int64_t job, const char *bytes)
+{
+	CLEAN_BUF struct buf out = BUF_INIT;
+	char sha[HASH_HEX_BYTES];
+
+	hash_bytes(bytes, strlen(bytes), sha);
+	buf_addf(
+		&out,
+		"{\"specs\":[{\"job\":%lld,\"attempt\":1,\"isolation\":\"none\",\"steps\":[{\"argv\":[\"true\"]}],"
+		"\"inputs\":[{\"name\":\"a\",\"sha256\":\"%s\",\"size\":%zu,\"mode\":\"0644\"}]}]}",
+		(long long)job, sha, strlen(bytes));
+	fake_answer(r, 200, out.data);
+}
+
+static void begin_remote(void)
+{
+	begin();
+	register_worker(remote_answer);
+}
+
+static void blob_file(const char *bytes, const char *suffix, char path[300])
+{
+	char sha[HASH_HEX_BYTES];
+
+	hash_bytes(bytes, strlen(bytes), sha);
+	snprintf(path, 300, "%s/blobs/%s%s", work_dir, sha, suffix);
+}
+
+static void write_blob(const char *named, const char *suffix, const char *bytes)
+{
+	char path[300], folder[300];
+	struct err e = ERR_INIT;
+
+	snprintf(folder, sizeof(folder), "%s/blobs", work_dir);
+	blob_file(named, suffix, path);
+	assert_int_equal(fd_mkdirs(folder, 0700, &e), 0);
+	assert_int_equal(fd_replace_file(AT_FDCWD, path, bytes, strlen(bytes), 0600, &e), 0);
+}
+
+static bool blob_is_here(const char *named)
+{
+	char path[300];
+
+	blob_file(named, "", path);
+	return access(path, R_OK) == 0;
+}
+
+/* The head of an answer, with this much of its body; then the line breaks. */
+static void answer_in_part(struct fake_request *r, int status, size_t from, size_t to)
+{
+	CLEAN_BUF struct buf out = BUF_INIT;
+	size_t len = strlen(content);
+
+	buf_addf(&out, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nContent-Range: bytes %zu-%zu/%zu\r\n\r\n",
+		 status, len - from, from, len - 1, len);
+	buf_add(&out, content + from, to - from);
+	assert_int_equal(send(r->connection->fd, out.data, out.len, MSG_NOSIGNAL), (ssize_t)out.len);
+	if (to < len) {
+		fake_hang_up(r->connection);
+		return;
+	}
+	buf_drop(&r->connection->in, r->connection->request_len);
+	r->connection->is_taken = false;
+}
+
+/* Cut after every byte: each call asks for what is missing, and more cuts than any number of faults are borne with. */
+static void test_fetch_is_resumed(void **state)
+{
+	struct fake_request r;
+	char range[40];
+
+	begin_remote();
+	r = fake_take(&server, "/feed/lease");
+	grant_input(&r, 1, content);
+	for (size_t at = 0; at < strlen(content); at++) {
+		r = fake_take(&server, "/feed/blob/");
+		snprintf(range, sizeof(range), "\r\nRange: bytes=%zu-\r\n", at);
+		assert_true((strstr(r.head, range) != NULL) == (at > 0));
+		assert_true((strstr(r.head, "\r\nRange:") != NULL) == (at > 0));
+		answer_in_part(&r, at ? 206 : 200, at, at + 1);
+	}
+	fake_run_take(FAKE_STARTED);
+	assert_true(blob_is_here(content));
+	end();
+}
+
+/* All of it has come, and the end of the call was lost: there is nothing more. */
+static void test_fetch_is_complete(void **state)
+{
+	struct fake_request r;
+
+	write_blob(content, ".part", content);
+	begin_remote();
+	r = fake_take(&server, "/feed/lease");
+	grant_input(&r, 1, content);
+	r = fake_take(&server, "/feed/blob/");
+	assert_non_null(strstr(r.head, "\r\nRange: bytes=7-\r\n"));
+	fake_answer_with(&r, 416, "Content-Range: bytes */7\r\n", "", 0);
+	fake_run_take(FAKE_STARTED);
+	assert_true(blob_is_here(content));
+	end();
+}
+
+/* A part from before a restart: gone on with if it is one, and begun anew if it is not. */
+static void test_part_is_resumed_after_a_restart(void **state)
+{
+	struct fake_request r;
+
+	write_blob(content, ".part", "cXnt");
+	begin_remote();
+	r = fake_take(&server, "/feed/lease");
+	grant_input(&r, 1, content);
+	r = fake_take(&server, "/feed/blob/");
+	assert_non_null(strstr(r.head, "\r\nRange: bytes=4-\r\n"));
+	answer_in_part(&r, 206, 4, strlen(content));
+	r = fake_take(&server, "/feed/blob/");
+	assert_null(strstr(r.head, "\r\nRange:"));
+	answer_in_part(&r, 200, 0, 3);
+	r = fake_take(&server, "/feed/blob/");
+	assert_non_null(strstr(r.head, "\r\nRange: bytes=3-\r\n"));
+	/* One that knows no ranges. */
+	fake_answer_with(&r, 200, "", content, strlen(content));
+	r = fake_take(&server, "/feed/blob/");
+	assert_null(strstr(r.head, "\r\nRange:"));
+	answer_in_part(&r, 200, 0, strlen(content));
+	fake_run_take(FAKE_STARTED);
+	end();
+}
+
+static void finish_and_confirm(int64_t job)
+{
+	struct fake_request r;
+	json_t *json;
+
+	succeed(job);
+	r = take_report(&json);
+	confirm(&r, json);
+	json_decref(json);
+}
+
+/* What was fetched before a restart is used again if it is still what it was, and fetched again if it is not; the same
+ * for a file that changes later. */
+static void test_cached_blobs_are_checked(void **state)
+{
+	struct fake_request r;
+
+	write_blob("one", "", "one");
+	write_blob(content, "", "conTent");
+	begin_remote();
+	r = fake_take(&server, "/feed/lease");
+	grant_input(&r, 1, "one");
+	fake_run_take(FAKE_STARTED);
+	finish_and_confirm(1);
+	r = fake_take(&server, "/feed/lease");
+	grant_input(&r, 2, content);
+	r = fake_take(&server, "/feed/blob/");
+	answer_in_part(&r, 200, 0, strlen(content));
+	fake_run_take(FAKE_STARTED);
+	finish_and_confirm(2);
+	/* Cut short behind its back. */
+	write_blob(content, "", "conte");
+	r = fake_take(&server, "/feed/lease");
+	grant_input(&r, 3, content);
+	r = fake_take(&server, "/feed/blob/");
+	answer_in_part(&r, 200, 0, strlen(content));
+	fake_run_take(FAKE_STARTED);
+	finish_and_confirm(3);
+	end();
+}
+
+/* The one that was used last stays, and what a held attempt needs stays even beyond the bound. */
+static void test_cache_is_bounded(void **state)
+{
+	struct fake_request r;
+
+	options.cache_bytes = 10;
+	write_blob("12345", "", "12345");
+	write_blob("abcde", "", "abcde");
+	begin_remote();
+	r = fake_take(&server, "/feed/lease");
+	assert_true(blob_is_here("12345") && blob_is_here("abcde"));
+	grant_input(&r, 1, "12345");
+	fake_run_take(FAKE_STARTED);
+	finish_and_confirm(1);
+	r = fake_take(&server, "/feed/lease");
+	grant_input(&r, 2, content);
+	r = fake_take(&server, "/feed/blob/");
+	answer_in_part(&r, 200, 0, strlen(content));
+	fake_run_take(FAKE_STARTED);
+	assert_true(blob_is_here(content));
+	assert_false(blob_is_here("abcde"));
+	assert_false(blob_is_here("12345"));
+	finish_and_confirm(2);
+	r = fake_take(&server, "/feed/lease");
+	assert_true(blob_is_here(content));
+	end();
+	options.cache_bytes = -1;
+}
+
+/* With too little room nothing is asked for, and the server is told. */
+static void test_full_disk_takes_nothing(void **state)
+{
+	struct fake_request r;
+	json_t *json;
+	const json_t *status;
+
+	options.min_free_bytes = INT64_MAX / 2;
+	write_blob("12345", "", "12345");
+	begin_remote();
+	r = fake_take(&server, "/feed/lease");
+	json = body(&r);
+	assert_int_equal(number(json, "free"), 0);
+	status = json_object_get(json, "status");
+	assert_true(json_is_true(json_object_get(status, "disk_low")));
+	assert_true(number(status, "disk_free") > 0);
+	json_decref(json);
+	/* The cache has given what it had. */
+	assert_false(blob_is_here("12345"));
+	end();
+	options.min_free_bytes = 0;
+}
+
 static void test_blob_is_missing(void **state)
 {
 	CLEAN_BUF struct buf out = BUF_INIT;
@@ -733,6 +962,11 @@ static void test_artifacts(void **state)
 	/* A fault of the server's: again. */
 	fake_answer(&r, 503, "{\"error\":{\"code\":\"busy\",\"message\":\"later\"}}");
 	r = fake_take(&server, "/feed/artifact");
+	assert_string_equal(r.method, "GET");
+	fake_answer(&r, 200, "{\"size\":0,\"whole\":false}");
+	r = fake_take(&server, "/feed/artifact");
+	assert_string_equal(r.method, "PUT");
+	assert_memory_equal(r.body, "abc", 3);
 	fake_answer(&r, 201, "{}");
 	r = fake_take(&server, "/feed/artifact");
 	assert_non_null(strstr(r.path, "sha256=bbbb"));
@@ -744,6 +978,44 @@ static void test_artifacts(void **state)
 	json_decref(json);
 	end();
 	assert_int_equal(fcntl(file_fds[0], F_GETFD), -1);
+}
+
+/* The line breaks in an upload: what is there is asked for, and only the rest is sent. */
+static void test_artifact_is_resumed(void **state)
+{
+	struct outcome o;
+	struct fake_request r, lease;
+	json_t *json;
+
+	begin_local();
+	lease = fake_take(&server, "/feed/lease");
+	grant(&lease, "", 1, 1);
+	fake_run_take(FAKE_STARTED);
+	make_files(&o);
+	fake_run_finish(&o, file_fds);
+	/* More often than a fault would be borne with: each time a byte more has arrived. */
+	for (int at = 0; at < 3; at++) {
+		r = fake_take(&server, "/feed/artifact");
+		assert_string_equal(r.method, "PUT");
+		assert_int_equal(r.body_len, 3 - at);
+		assert_memory_equal(r.body, "abc" + at, (size_t)(3 - at));
+		assert_true((strstr(r.path, "&offset=") != NULL) == (at > 0));
+		fake_hang_up(r.connection);
+		r = fake_take(&server, "/feed/artifact");
+		assert_string_equal(r.method, "GET");
+		assert_non_null(strstr(r.path, "job=1&attempt=1&sha256=aaaa"));
+		fake_answer(&r, 200,
+			    at == 0   ? "{\"size\":1,\"whole\":false}"
+			    : at == 1 ? "{\"size\":2,\"whole\":false}"
+				      : "{\"size\":3,\"whole\":true}");
+	}
+	r = fake_take(&server, "/feed/artifact");
+	assert_non_null(strstr(r.path, "sha256=bbbb"));
+	fake_answer(&r, 201, "{}");
+	lease = take_report(&json);
+	confirm(&lease, json);
+	json_decref(json);
+	end();
 }
 
 static void test_artifact_is_refused(void **state)
@@ -847,10 +1119,17 @@ int main(void)
 		TEST(test_beat_says_stale),
 		TEST(test_start_fails),
 		TEST(test_blobs_are_fetched),
+		TEST(test_fetch_is_resumed),
+		TEST(test_fetch_is_complete),
+		TEST(test_part_is_resumed_after_a_restart),
+		TEST(test_cached_blobs_are_checked),
+		TEST(test_cache_is_bounded),
+		TEST(test_full_disk_takes_nothing),
 		TEST(test_blob_is_missing),
 		TEST(test_log_is_uploaded),
 		TEST(test_local_log_is_told),
 		TEST(test_artifacts),
+		TEST(test_artifact_is_resumed),
 		TEST(test_artifact_is_refused),
 		TEST(test_stop_gives_back),
 		TEST(test_stop_without_server),
