@@ -37,4 +37,6 @@ CREATE TABLE token (
 	changes BIGINT NOT NULL
 );
 
+ALTER TABLE worker ADD COLUMN status TEXT COLLATE "C" NOT NULL DEFAULT '';
+
 UPDATE meta SET value = '3' WHERE name = 'version';

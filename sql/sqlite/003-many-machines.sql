@@ -44,4 +44,7 @@ CREATE TABLE token (
 	changes INTEGER NOT NULL
 ) STRICT;
 
+-- What a worker says of its machine: load, cache, room on the disk. A text of the server's own, '' = it has said nothing.
+ALTER TABLE worker ADD COLUMN status TEXT NOT NULL DEFAULT '';
+
 PRAGMA user_version = 3;

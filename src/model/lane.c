@@ -23,6 +23,11 @@ int worker_state_parse(const char *name)
 	return -1;
 }
 
+bool worker_status_is_low(const char *status)
+{
+	return strstr(status, "\"disk_low\":true") != NULL;
+}
+
 /* Both lists are sorted, so one walk along both does. */
 static bool has_tags(const char *wanted, const char *offered)
 {
@@ -45,6 +50,8 @@ enum lane_misfit lane_match(const struct lane *l, const struct worker *w)
 		return LANE_STATE;
 	if (w->quarantine && w->quarantine[0])
 		return LANE_QUARANTINED;
+	if (w->is_disk_low)
+		return LANE_DISK;
 	if (!(w->isolations & 1u << l->isolation))
 		return LANE_ISOLATION;
 	if (l->arch[0] && strcmp(l->arch, w->arch) != 0)
@@ -61,6 +68,7 @@ const char *lane_misfit_text(enum lane_misfit m)
 		[LANE_STATE] = "takes no new jobs (draining or disabled)",
 		[LANE_OFFLINE] = "is offline",
 		[LANE_QUARANTINED] = "is in quarantine",
+		[LANE_DISK] = "has too little room on its disk",
 		[LANE_ISOLATION] = "does not offer this isolation",
 		[LANE_ARCH] = "has another architecture",
 		[LANE_TAGS] = "lacks a tag",

@@ -22,6 +22,8 @@ enum worker_state {
 	WORKER_DRAINING = 2, /* finishes what it has, gets nothing new */
 	WORKER_DISABLED = 3,
 };
+/* Does a stored status say that the disk is too full? */
+bool worker_status_is_low(const char *status);
 const char *worker_state_name(enum worker_state s);
 int worker_state_parse(const char *name); /* -1: no such name */
 
@@ -43,6 +45,8 @@ struct worker {
 	const char *server_name;
 	bool is_server_alive; /* that one was heard of lately */
 	int running;	      /* jobs it holds */
+	const char *status;   /* of its machine, as the server stores it; "" = it has said nothing */
+	bool is_disk_low;     /* it takes nothing until there is room */
 };
 
 enum lane_misfit {
@@ -50,6 +54,7 @@ enum lane_misfit {
 	LANE_STATE,
 	LANE_OFFLINE,
 	LANE_QUARANTINED,
+	LANE_DISK,
 	LANE_ISOLATION,
 	LANE_ARCH,
 	LANE_TAGS

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "server/feed_status.h"
 #include "store/blobs.h"
 #include "store/jobs.h"
 #include "store/logs.h"
@@ -178,6 +179,8 @@ enum { BEAT_STORED_MS = 60000 };
 struct beat {
 	struct attempt_id *running, *collecting;
 	size_t running_len, collecting_len;
+	const char *status;
+	bool is_status_due;
 	struct job *held;
 	size_t held_len;
 };
@@ -270,6 +273,7 @@ static int beat_run(struct ask *a, struct tx *tx, struct err *e)
 	struct beat *b = a->data;
 	struct worker w;
 	if (workers_find_session(tx, a->worker, a->session, a->arena, &w, e) || workers_beat(tx, w.id, e) ||
+	    (b->is_status_due && workers_set_status(tx, w.id, b->status, e)) ||
 	    jobs_renew(tx, w.id, tx_now_ms(tx) + a->server->lease_ms, e) ||
 	    jobs_held(tx, w.id, a->arena, &b->held, &b->held_len, e) || note_collecting(b, tx, e))
 		return -1;
@@ -294,6 +298,15 @@ static bool is_idle(struct ask *a)
 	return is_idle;
 }
 
+static void note_status(struct ask *a, struct beat *b)
+{
+	struct server *s = a->server;
+	pthread_mutex_lock(&s->lock);
+	struct session *n = hub_session_find(s, a->worker, a->session);
+	b->is_status_due = b->status[0] && (!n || feed_note_status(n, b->status));
+	pthread_mutex_unlock(&s->lock);
+}
+
 void feed_beat(struct ask *a)
 {
 	static const char *const fields[] = { "running", "collecting", "status", NULL };
@@ -304,11 +317,13 @@ void feed_beat(struct ask *a)
 	if (!body ||
 	    feed_decode_attempts(body, "running", a->arena, &b->running, &b->running_len, &is_there, &e) ||
 	    feed_decode_attempts(body, "collecting", a->arena, &b->collecting, &b->collecting_len, &is_there,
-				 &e)) {
+				 &e) ||
+	    feed_decode_status(body, a->arena, &b->status, &e)) {
 		ask_fail(a, &e);
 		return;
 	}
 	a->data = b;
+	note_status(a, b);
 	if (b->running_len == 0 && b->collecting_len == 0 && is_idle(a)) {
 		write_beat(a, b);
 		ask_answer(a, 200);

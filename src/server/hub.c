@@ -36,6 +36,7 @@ static void session_free(struct server *s, struct session *n)
 	}
 	free(n->worker);
 	free(n->hex);
+	free(n->status);
 	free(n);
 }
 

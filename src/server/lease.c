@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "kind/kind.h"
 #include "server/feed.h"
+#include "server/feed_status.h"
 #include "store/blobs.h"
 #include "store/jobs.h"
 #include "store/records.h"
@@ -88,7 +89,8 @@ static int decode_call(struct lease_call *c, struct err *e)
 	if (!body || json_get_int(body, "free", 0, 1 << 20, 0, &n, e) ||
 	    json_get_int(body, "wait_ms", 0, INT64_MAX, 0, &wait_ms, e) || decode_results(c, body, e) ||
 	    feed_decode_attempts(body, "holding", c->ask->arena, &c->holding, &c->holding_len,
-				 &c->has_holding, e))
+				 &c->has_holding, e) ||
+	    feed_decode_status(body, c->ask->arena, &c->status, e))
 		return -1;
 	c->free = n < LEASE_JOBS_MAX ? (int)n : LEASE_JOBS_MAX;
 	c->until_ms = clock_boot_ms() + (wait_ms < PARK_MS_MAX ? wait_ms : PARK_MS_MAX);
@@ -216,6 +218,14 @@ static int adopt(struct lease_call *c, struct tx *tx, struct err *e)
 	return session ? 0 : err_set(e, ERR_NOMEM, "no memory for a session");
 }
 
+static int note_status(struct lease_call *c, struct tx *tx, struct err *e)
+{
+	if (!c->status[0] || c->is_recorded)
+		return 0;
+	c->worker.is_disk_low = worker_status_is_low(c->status);
+	return c->is_status_due ? workers_set_status(tx, c->worker.id, c->status, e) : 0;
+}
+
 static int lease_run(struct tx *tx, struct store_task *t, struct err *e)
 {
 	struct lease_call *c = container_of(t, struct lease_call, task);
@@ -223,6 +233,8 @@ static int lease_run(struct tx *tx, struct store_task *t, struct err *e)
 	arena_release(&c->arena);
 	c->granted_len = 0;
 	if (workers_find_session(tx, c->ask->worker, c->ask->session, &c->arena, &c->worker, e))
+		return -1;
+	if (note_status(c, tx, e))
 		return -1;
 	bool is_elsewhere = c->worker.server != store_server_id(s->store);
 	pthread_mutex_lock(&s->lock);
@@ -491,6 +503,7 @@ void feed_lease(struct ask *a)
 	http_hold(a->req);
 	pthread_mutex_lock(&s->lock);
 	struct session *n = hub_session_find(s, a->worker, a->session);
+	c->is_status_due = !n || feed_note_status(n, c->status);
 	if (n) {
 		struct lease_call *older = n->call;
 		n->call = c;

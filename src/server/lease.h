@@ -34,6 +34,8 @@ struct lease_call {
 	size_t results_len;
 	struct attempt_id *holding;
 	size_t holding_len;
+	const char *status;	       /* "" = none came with it */
+	bool is_status_due;	       /* it is to be stored */
 	bool has_holding, is_recorded; /* results and holding are done with */
 
 	/* of the newest run */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/submit.h"
+#include "server/feed_status.h"
 #include "server/server_priv.h"
 #include "store/jobs.h"
 #include "store/records.h"
@@ -247,7 +248,23 @@ void render_event(const struct event *v, struct json_writer *w)
 	jw_end_object(w);
 }
 
-void render_worker(struct server *s, const struct worker *k, struct json_writer *w)
+static void render_held(const struct job *jobs, size_t n, struct json_writer *w)
+{
+	jw_key(w, "jobs");
+	jw_begin_array(w);
+	for (size_t i = 0; i < n; i++) {
+		jw_begin_object(w);
+		jw_kint(w, "id", jobs[i].id);
+		jw_kint(w, "attempt", jobs[i].attempt);
+		jw_kstr(w, "state", state_name(jobs[i].state));
+		jw_ktime(w, "started", jobs[i].started_ms);
+		jw_end_object(w);
+	}
+	jw_end_array(w);
+}
+
+void render_worker(struct server *s, const struct worker *k, const struct job *jobs, size_t n,
+		   struct arena *a, struct json_writer *w)
 {
 	jw_begin_object(w);
 	jw_kint(w, "id", k->id);
@@ -266,6 +283,7 @@ void render_worker(struct server *s, const struct worker *k, struct json_writer 
 	render_tags(k->tags, w);
 	jw_kint(w, "slots", k->slots);
 	jw_kint(w, "running", k->running);
+	render_held(jobs, n, w);
 	jw_kint(w, "failures", k->failures);
 	jw_key(w, "quarantine");
 	if (k->quarantine[0]) {
@@ -276,6 +294,8 @@ void render_worker(struct server *s, const struct worker *k, struct json_writer 
 	} else {
 		jw_null(w);
 	}
+	feed_render_status(s, k, a, w);
+	jw_kbool(w, "disk_low", k->is_disk_low);
 	jw_ktime(w, "beat", hub_heard_ms(s, k));
 	jw_kstr(w, "version", k->version);
 	jw_key(w, "server");

@@ -22,7 +22,9 @@ int render_payload(const struct job *j, struct arena *a, struct json_writer *w, 
 void render_attempt(const struct attempt *t, struct json_writer *w);
 void render_artifact(const struct artifact *f, struct json_writer *w);
 void render_event(const struct event *v, struct json_writer *w);
-void render_worker(struct server *s, const struct worker *k, struct json_writer *w);
+/* `jobs`: what it holds. */
+void render_worker(struct server *s, const struct worker *k, const struct job *jobs, size_t n,
+		   struct arena *a, struct json_writer *w);
 void render_target(const struct target *t, struct json_writer *w);
 /* "a,b" → ["a","b"] */
 void render_tags(const char *tags, struct json_writer *w);

@@ -162,7 +162,9 @@ const struct route routes[] = {
 	  "\"vacuum_held_by\":{\"pid\":4711,\"user\":\"…\",\"application\":\"psql\",\"state\":\"idle in transaction\",\"age\":900},"
 	  "\"uptime\":60,\"started\":\"…\"}" },
 	{ "GET", "/v1/workers", ACCESS_READ, workers_list_route, 0, NULL, NULL, "All workers.", NULL,
-	  "{\"workers\":[{\"id\":1,\"name\":\"builder1\",\"state\":\"active\",\"online\":true,\"slots\":2,\"running\":0,"
+	  "{\"workers\":[{\"id\":1,\"name\":\"builder1\",\"state\":\"active\",\"online\":true,\"slots\":2,\"running\":1,"
+	  "\"jobs\":[{\"id\":7,\"attempt\":1,\"state\":\"running\",\"started\":\"…\"}],\"load\":0.52,"
+	  "\"cache\":{\"used\":4096,\"max\":8192},\"disk\":{\"free\":4096,\"min\":1024},\"disk_low\":false,"
 	  "\"failures\":5,\"quarantine\":{\"reason\":\"…\",\"since\":\"…\"},\"server\":\"…\",…}]}" },
 	{ "POST", "/v1/workers/{name}", ACCESS_ADMIN, worker_state_route, BODY_SMALL, NULL, NULL,
 	  "active: gets work; ends a quarantine and begins a new count of failures. draining: finishes what it has. "

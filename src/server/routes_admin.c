@@ -153,8 +153,13 @@ static int workers_run(struct ask *a, struct tx *tx, struct err *e)
 	jw_begin_object(&w);
 	jw_key(&w, "workers");
 	jw_begin_array(&w);
-	for (size_t i = 0; i < n; i++)
-		render_worker(a->server, &workers[i], &w);
+	for (size_t i = 0; i < n; i++) {
+		struct job *jobs = NULL;
+		size_t jobs_len = 0;
+		if (workers[i].running && jobs_held(tx, workers[i].id, a->arena, &jobs, &jobs_len, e))
+			return -1;
+		render_worker(a->server, &workers[i], jobs, jobs_len, a->arena, &w);
+	}
 	jw_end_array(&w);
 	jw_end_object(&w);
 	return 0;

@@ -44,7 +44,9 @@ struct session {
 	int cancels;	   /* held attempts whose cancel it was not told yet */
 	int64_t heard_ms;  /* boot clock */
 	int64_t stored_ms; /* when a beat last went to the store */
-	bool is_silent;	   /* said to be offline, until it is heard of */
+	char *status;	   /* feed_status.h; NULL: it has said nothing */
+	int64_t status_stored_ms;
+	bool is_silent; /* said to be offline, until it is heard of */
 };
 
 struct held {

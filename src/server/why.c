@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "server/feed_status.h"
 #include "server/render.h"
 #include "server/routes_priv.h"
 
@@ -76,18 +77,27 @@ static void explain_misfits(struct why *y, const struct job *j, const struct lan
 	for (size_t i = 0; i < n && i < WHY_WORKERS_MAX; i++) {
 		enum lane_misfit m = lane_match(l, &workers[i]);
 		bool is_out = m == LANE_QUARANTINED;
+		const char *more = is_out	    ? workers[i].quarantine
+				   : m == LANE_DISK ? feed_disk_text(&workers[i], y->arena)
+						    : "";
 		why_cause(y, 0,
 			  arena_printf(y->arena, "worker %s %s%s%s", workers[i].name, lane_misfit_text(m),
-				       is_out ? ": " : "", is_out ? workers[i].quarantine : ""));
+				       *more ? ": " : "", more));
 		struct worker able = workers[i];
 		able.state = WORKER_ACTIVE;
 		able.quarantine = "";
+		able.is_disk_low = false;
 		able.is_online = true;
 		if (has_simple || lane_match(l, &able) != LANE_FITS)
 			continue;
 		has_simple = true;
 		y->next = m == LANE_STATE || is_out
 				  ? arena_printf(y->arena, "slipway worker-state %s active", able.name)
+			  : m == LANE_DISK
+				  ? arena_printf(
+					    y->arena,
+					    "make room on the disk of worker %s: it then goes on by itself",
+					    able.name)
 				  : arena_printf(y->arena, "start the worker %s again", able.name);
 	}
 }

@@ -55,6 +55,8 @@ int workers_find_session(struct tx *tx, const char *name, const char *session, s
 			 struct worker *out, struct err *e);
 /* It lives, and has come to this server. */
 int workers_beat(struct tx *tx, int64_t id, struct err *e);
+/* What it says of its machine (server/feed_status.h). */
+int workers_set_status(struct tx *tx, int64_t id, const char *status, struct err *e);
 int workers_set_online(struct tx *tx, int64_t id, bool is_online, struct err *e);
 /* It was not heard of any more by this server, in this session: it is offline, unless it has gone to another. */
 int workers_fell_silent(struct tx *tx, const char *name, const char *session, struct err *e);

@@ -45,10 +45,10 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 #define PG_NOW "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 #define PG_IS_ALIVE "beat_at > " PG_NOW " - 15000"
 #define WORKERS(rest)                                                                                 \
-	"SELECT " WORKER_COLUMNS ",1,'' FROM worker " rest,                                           \
+	"SELECT " WORKER_COLUMNS ",1,'',status FROM worker " rest,                                    \
 		"SELECT " WORKER_COLUMNS ",(SELECT count(*) FROM server s WHERE s.id = worker.server" \
 		" AND s." PG_IS_ALIVE                                                                 \
-		"),(SELECT name FROM server s WHERE s.id = worker.server) FROM worker " rest
+		"),(SELECT name FROM server s WHERE s.id = worker.server),status FROM worker " rest
 #define WORKER_BLAME                                                                             \
 	"SELECT name, session_n, failures, troubles, died, died_session, quarantine FROM worker" \
 	" WHERE id = $1"
@@ -313,6 +313,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_WORKER_SESSION] = { "worker_session", "SELECT session_n FROM worker WHERE id = $1" },
 	[STMT_WORKER_BEAT] = { "worker_beat",
 			       "UPDATE worker SET beat_at = $2, is_online = 1, server = $3 WHERE id = $1" },
+	[STMT_WORKER_SET_STATUS] = { "worker_set_status", "UPDATE worker SET status = $2 WHERE id = $1" },
 	[STMT_WORKER_SET_ONLINE] = { "worker_set_online", "UPDATE worker SET is_online = $2 WHERE id = $1" },
 	[STMT_WORKER_ALL_OFFLINE] = { "worker_all_offline",
 				      "UPDATE worker SET is_online = 0 WHERE is_online = 1 AND server = $1",

@@ -26,8 +26,8 @@ const struct table store_tables[] = {
 	{ "lane", "id,kind,isolation,arch,tags", "iiitt", 1 },
 	{ "worker",
 	  "id,name,machine,boot_id,session,session_n,version,arch,isolations,tags,slots,state,failures,beat_at,is_online,server,"
-	  "quarantine,quarantined,suspect_of,troubles,died,died_session,zones",
-	  "ittttittitiiiiiitiitiit", 1 },
+	  "quarantine,quarantined,suspect_of,troubles,died,died_session,zones,status",
+	  "ittttittitiiiiiitiitiitt", 1 },
 	{ "target", "id,name,suite,arch,image,image_bytes,state,updated,job", "ittttitii", 1 },
 	{ "job",
 	  "id,kind,state,reason,lane,worker,attempt,max_attempts,failures,losses,retry_delay,run_at,started,finished,"

@@ -84,9 +84,11 @@ static int read_worker(struct db_rows *rows, struct arena *a, struct worker *w, 
 		.running = (int)db_col_int(rows, 17),
 		.is_server_alive = db_col_int(rows, 18) != 0,
 		.server_name = db_col_str(rows, 19, a),
+		.status = db_col_str(rows, 20, a),
 	};
-	return w->quarantine && w->name && w->machine && w->boot_id && w->session && w->version && w->arch &&
-			       w->tags && w->server_name
+	w->is_disk_low = w->status && worker_status_is_low(w->status);
+	return w->status && w->quarantine && w->name && w->machine && w->boot_id && w->session &&
+			       w->version && w->arch && w->tags && w->server_name
 		       ? 0
 		       : err_set(e, ERR_NOMEM, "worker");
 }
@@ -111,6 +113,11 @@ int workers_beat(struct tx *tx, int64_t id, struct err *e)
 {
 	return tx_exec(tx, STMT_WORKER_BEAT,
 		       DB_ARGS(db_int(id), db_int(tx->now_ms), db_int(tx->store->server.id)), NULL, e);
+}
+
+int workers_set_status(struct tx *tx, int64_t id, const char *status, struct err *e)
+{
+	return tx_exec(tx, STMT_WORKER_SET_STATUS, DB_ARGS(db_int(id), text(status)), NULL, e);
 }
 
 int workers_set_online(struct tx *tx, int64_t id, bool is_online, struct err *e)
