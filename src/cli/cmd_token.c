@@ -146,7 +146,9 @@ int cmd_token(struct cli *c, struct err *e)
 		const char *word;
 		command_fn *run;
 		bool takes_ids;
-	} verbs[] = { { "create", create, false }, { "list", list, false }, { "revoke", revoke_tokens, true } };
+	} verbs[] = { { "create", create, false },
+		      { "list", list, false },
+		      { "revoke", revoke_tokens, true } };
 	const char *word = c->args.words[0];
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (strcmp(verbs[i].word, word) != 0)

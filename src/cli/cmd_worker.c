@@ -29,20 +29,33 @@ static int read_slots(const struct args *a, int *slots, struct err *e)
 	return 0;
 }
 
-static int read_name(const struct args *a, char name[NAME_BYTES], struct err *e)
+/* `host` is for the machine's name, which is used if there is no other. */
+static int read_name(const struct args *a, struct worker_options *o, char host[NAME_BYTES], struct err *e)
 {
-	const char *given = args_text(a, "name", NULL);
-
-	if (given && strlen(given) >= NAME_BYTES)
+	o->name = args_text(a, "name", NULL);
+	if (o->name && strlen(o->name) >= NAME_BYTES)
 		return err_set(e, ERR_USAGE, "--name has at most %d bytes", NAME_BYTES - 1);
-	if (given)
-		snprintf(name, NAME_BYTES, "%s", given);
-	else if (gethostname(name, NAME_BYTES) < 0)
+	if (gethostname(host, NAME_BYTES) < 0)
 		return err_sys(e, "find this machine's name");
-	name[NAME_BYTES - 1] = '\0';
-	if (!path_is_safe_name(name))
-		return err_set(e, ERR_USAGE, "\"%s\" cannot be the name of a worker", name);
+	host[NAME_BYTES - 1] = '\0';
+	o->name_else = host;
+	if (!path_is_safe_name(o->name ? o->name : host))
+		return err_set(e, ERR_USAGE, "\"%s\" cannot be the name of a worker",
+			       o->name ? o->name : host);
 	return 0;
+}
+
+/* A copy: whoever lists processes must not read it there. */
+static int read_join(const struct args *a, struct buf *out, struct err *e)
+{
+	const char *given = args_text(a, "join", NULL);
+
+	if (!given)
+		return 0;
+	buf_adds(out, given);
+	/* Values lie in the arguments of the process, which are ours to write. */
+	memset((char *)(uintptr_t)given, '*', strlen(given));
+	return buf_check(out, e);
 }
 
 /* Every part of every value of a repeated option, split at commas. */
@@ -108,19 +121,16 @@ static int add_tag(void *ctx, const char *part, struct err *e)
 	return 0;
 }
 
-static int read_servers(const struct args *a, struct buf *out, struct err *e)
+static int read_servers(const struct args *a, struct buf *given, struct buf *usual, struct err *e)
 {
-	CLEAN_BUF struct buf given = BUF_INIT;
 	const char *value;
 	size_t at = 0;
 
 	while ((value = args_next(a, "server", &at))) {
-		buf_adds(&given, given.len ? "," : "");
-		buf_adds(&given, value);
+		buf_adds(given, given->len ? "," : "");
+		buf_adds(given, value);
 	}
-	if (buf_check(&given, e) < 0)
-		return -1;
-	return place_server(given.len ? given.data : NULL, out, e);
+	return buf_check(given, e) < 0 ? -1 : place_server(NULL, usual, e);
 }
 
 static int read_work_dir(const struct args *a, struct buf *out, struct err *e)
@@ -168,24 +178,25 @@ static int read_control_fd(const struct args *a, int *fd, struct err *e)
 int cmd_worker(struct cli *c, struct err *e)
 {
 	CLEAN_BUF struct buf server = BUF_INIT;
+	CLEAN_BUF struct buf usual = BUF_INIT;
 	CLEAN_BUF struct buf work = BUF_INIT;
+	CLEAN_BUF struct buf join = BUF_INIT;
 	CLEAN(tags_release) struct tags tags = { 0 };
-	char name[NAME_BYTES];
-	struct worker_options o = { .name = name };
+	char host[NAME_BYTES];
+	struct worker_options o = { .rotate_ms = args_duration(&c->args, "rotate", 0) };
 
 	log_set_name("worker");
-	if (args_has(&c->args, "join"))
-		return err_set(e, ERR_UNSUPPORTED,
-			       "--join: workers on other machines are not available yet in this version");
-	if (read_servers(&c->args, &server, e) < 0 || read_work_dir(&c->args, &work, e) < 0 ||
-	    read_name(&c->args, name, e) < 0 || read_slots(&c->args, &o.slots, e) < 0 ||
-	    read_control_fd(&c->args, &o.control_fd, e) < 0 ||
+	if (read_join(&c->args, &join, e) < 0 || read_servers(&c->args, &server, &usual, e) < 0 ||
+	    read_work_dir(&c->args, &work, e) < 0 || read_name(&c->args, &o, host, e) < 0 ||
+	    read_slots(&c->args, &o.slots, e) < 0 || read_control_fd(&c->args, &o.control_fd, e) < 0 ||
 	    read_size(&c->args, "cache", &o.cache_bytes, e) < 0 ||
 	    read_size(&c->args, "min-free", &o.min_free_bytes, e) < 0 ||
 	    walk_parts(&c->args, "isolation", add_isolation, &o.isolations, e) < 0 ||
 	    walk_parts(&c->args, "tag", add_tag, &tags, e) < 0)
 		return -1;
-	o.server = server.data;
+	o.server = server.len ? server.data : NULL;
+	o.server_else = usual.data;
+	o.join = join.len ? join.data : NULL;
 	o.work_dir = work.data;
 	o.tags = tags.list;
 	o.tags_len = tags.len;

@@ -86,7 +86,7 @@ static const struct option_row serve_options[] = {
 };
 static const struct option_row worker_options[] = {
 	{ "server", 's', OPTION_LIST, "URL",
-	  "the server: unix:PATH (default: $SLIPWAY_SERVER, else the socket in the data folder); repeat, or join by commas, for several on one database: while one is gone the worker goes on at the next" },
+	  "the server: unix:PATH, or https://HOST:PORT that it has joined (default: the one it has joined, else $SLIPWAY_SERVER, else the socket in the data folder); repeat, or join by commas, for several on one database: while one is gone the worker goes on at the next" },
 	{ "work", 'w', OPTION_TEXT, "DIR", "where attempts have their folders and targets are unpacked" },
 	{ "slots", 0, OPTION_INT, "N", "jobs to run at once (default: one a processor)" },
 	{ "name", 'n', OPTION_TEXT, "NAME", "its name (default: the machine's)" },
@@ -96,7 +96,10 @@ static const struct option_row worker_options[] = {
 	  "how much to keep of inputs and targets for later jobs (default: a quarter of the disk)" },
 	{ "min-free", 0, OPTION_TEXT, "SIZE",
 	  "with less room on its disk it takes no job (default: 2 % of the disk, at most 512M); 0: it does not look" },
-	{ "join", 0, OPTION_TEXT, "TOKEN", NULL },
+	{ "join", 0, OPTION_TEXT, "TOKEN",
+	  "become a worker of the server, by a token of slipway token create: once; from then on --work DIR alone is enough" },
+	{ "rotate", 0, OPTION_DURATION, "TIME",
+	  "replace the secret of its credential when it is so old (default 24h); HUP: now" },
 	{ "control-fd", 0, OPTION_INT, "FD", NULL },
 	{ 0 },
 };
@@ -394,6 +397,10 @@ const struct command commands[] = {
 	{ .name = "worker",
 	  .arguments = "",
 	  .summary = "run jobs for a server",
+	  .about =
+		  "On another machine: slipway token create --role worker, typed on the server's, prints the line to type. The worker keeps "
+		  "who it is in its work folder and comes back by itself while servers are away. It ends in words when it may not go "
+		  "on: its credential was revoked, another process has come with a copy of its folder, or its version is too old.",
 	  .options = { worker_options },
 	  .run = cmd_worker },
 	{ .name = "admin",

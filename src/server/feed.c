@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "model/protocol.h"
 #include "server/feed_status.h"
 #include "store/blobs.h"
 #include "store/jobs.h"
@@ -22,8 +23,9 @@ void feed_write_attempt(struct json_writer *w, int64_t job, int attempt)
 
 struct registration {
 	struct worker w;
-	bool is_own;	  /* the worker that this server runs itself */
-	bool is_released; /* what it held before ended with the server, not with the worker */
+	const char *after; /* the session that this process had before; "" = it is a new one */
+	bool is_own;	   /* the worker that this server runs itself */
+	bool is_released;  /* what it held before ended with the server, not with the worker */
 };
 
 /* Tags as lanes keep them: sorted, joined by ",". */
@@ -71,16 +73,29 @@ static int decode_isolations(const json_t *list, unsigned *bits, struct err *e)
 	return 0;
 }
 
-static int decode_worker(struct ask *a, struct worker *w, struct err *e)
+static int check_protocol(const struct worker *w, int64_t theirs, struct err *e)
 {
-	int64_t slots;
+	if (theirs >= PROTOCOL - PROTOCOL_APART_MAX && theirs <= PROTOCOL + PROTOCOL_APART_MAX)
+		return 0;
+	return err_set(
+		e, ERR_UNSUPPORTED,
+		"worker %s speaks protocol %lld (version %s) and this server protocol %d (version %s): upgrade the %s",
+		w->name, (long long)theirs, w->version, PROTOCOL, SLIPWAY_VERSION,
+		theirs < PROTOCOL ? "worker" : "server");
+}
+
+static int decode_worker(struct ask *a, struct registration *r, struct err *e)
+{
+	struct worker *w = &r->w;
+	int64_t slots, protocol;
 	const json_t *isolations, *tags;
 	const json_t *o = ask_body(a, NULL, e);
 	if (!o || json_get_str(o, "name", "", &w->name, e) ||
 	    json_get_str(o, "machine", "", &w->machine, e) ||
 	    json_get_str(o, "boot_id", "", &w->boot_id, e) ||
 	    json_get_str(o, "session", "", &w->session, e) ||
-	    json_get_str(o, "version", "", &w->version, e) ||
+	    json_get_str(o, "version", "", &w->version, e) || json_get_str(o, "after", "", &r->after, e) ||
+	    json_get_int(o, "protocol", 1, INT32_MAX, 1, &protocol, e) || check_protocol(w, protocol, e) ||
 	    json_get_str(o, "arch", arch_native(), &w->arch, e) ||
 	    json_get_int(o, "slots", 0, 100000, 1, &slots, e) ||
 	    json_get_array(o, "isolations", &isolations, e) || json_get_array(o, "tags", &tags, e) ||
@@ -97,11 +112,33 @@ static int decode_worker(struct ask *a, struct worker *w, struct err *e)
 	return 0;
 }
 
+/* Who comes with its first session takes the name, and what an older process held is taken back. That one then comes with a
+ * new session after the one it lost: while the other lives it is refused, or the two would take the name from each other
+ * for ever. */
+static int check_is_alone(struct ask *a, const struct registration *r, struct tx *tx, struct err *e)
+{
+	struct worker other;
+	bool is_there;
+	if (!r->after[0])
+		return 0;
+	if (workers_find(tx, r->w.name, a->arena, &other, &is_there, e))
+		return -1;
+	if (!is_there || strcmp(other.session, r->after) == 0 || strcmp(other.session, r->w.session) == 0 ||
+	    !hub_is_online(a->server, &other))
+		return 0;
+	return err_set(
+		e, ERR_CONFLICT,
+		"another process has come as worker %s, from machine %s, and works: two have one identity (a copied work "
+		"folder, or one name), and the one that was there first gives way",
+		r->w.name, other.machine);
+}
+
 static int register_run(struct ask *a, struct tx *tx, struct err *e)
 {
 	struct registration *r = a->data;
 	int n;
-	if (workers_register(tx, &r->w, &r->w.id, e) || workers_set_zones(tx, r->w.id, a->zones, e))
+	if (check_is_alone(a, r, tx, e) || workers_register(tx, &r->w, &r->w.id, e) ||
+	    workers_set_zones(tx, r->w.id, a->zones, e))
 		return -1;
 	enum attempt_outcome o = r->is_released ? OUTCOME_RELEASED : OUTCOME_LOST;
 	const char *why = r->is_released ? "the server was started again" : "its worker was started again";
@@ -141,6 +178,7 @@ static void register_answer(struct ask *a)
 	jw_kint(&w, "worker", r->w.id);
 	jw_kint(&w, "lease_ms", s->lease_ms);
 	jw_kint(&w, "beat_ms", server_beat_ms(s));
+	jw_kint(&w, "protocol", PROTOCOL);
 	write_local(a, &w);
 	jw_end_object(&w);
 	ask_answer(a, 200);
@@ -151,7 +189,7 @@ void feed_register(struct ask *a)
 	struct err e = ERR_INIT;
 	struct server *s = a->server;
 	struct registration *r = arena_alloc(a->arena, sizeof *r);
-	if (!r || decode_worker(a, &r->w, &e) || access_check_worker(a, r->w.name, &e)) {
+	if (!r || decode_worker(a, r, &e) || access_check_worker(a, r->w.name, &e)) {
 		if (!r)
 			err_set(&e, ERR_NOMEM, "no memory for a registration");
 		ask_fail(a, &e);

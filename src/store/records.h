@@ -53,6 +53,8 @@ int workers_register(struct tx *tx, const struct worker *w, int64_t *id, struct 
 /* ERR_STALE if the session is not the worker's newest. */
 int workers_find_session(struct tx *tx, const char *name, const char *session, struct arena *a,
 			 struct worker *out, struct err *e);
+int workers_find(struct tx *tx, const char *name, struct arena *a, struct worker *out, bool *is_there,
+		 struct err *e);
 /* It lives, and has come to this server. */
 int workers_beat(struct tx *tx, int64_t id, struct err *e);
 /* What it says of its machine (server/feed_status.h). */

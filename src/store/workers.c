@@ -93,6 +93,18 @@ static int read_worker(struct db_rows *rows, struct arena *a, struct worker *w, 
 		       : err_set(e, ERR_NOMEM, "worker");
 }
 
+int workers_find(struct tx *tx, const char *name, struct arena *a, struct worker *out, bool *is_there,
+		 struct err *e)
+{
+	CLEAN_ROWS struct db_rows rows;
+	*is_there = false;
+	if (tx_query(tx, STMT_WORKER_BY_NAME, DB_ARGS(text(name)), &rows, e) < 0)
+		return -1;
+	int rc = db_next(&rows, e);
+	*is_there = rc > 0;
+	return rc > 0 ? read_worker(&rows, a, out, e) : rc;
+}
+
 int workers_find_session(struct tx *tx, const char *name, const char *session, struct arena *a,
 			 struct worker *out, struct err *e)
 {
@@ -134,13 +146,10 @@ int workers_fell_silent(struct tx *tx, const char *name, const char *session, st
 /* ERR_NOT_FOUND */
 static int get_by_name(struct tx *tx, const char *name, struct arena *a, struct worker *out, struct err *e)
 {
-	CLEAN_ROWS struct db_rows rows;
-	if (tx_query(tx, STMT_WORKER_BY_NAME, DB_ARGS(text(name)), &rows, e) < 0)
+	bool is_there;
+	if (workers_find(tx, name, a, out, &is_there, e) < 0)
 		return -1;
-	int rc = db_next(&rows, e);
-	if (rc == 0)
-		return err_set(e, ERR_NOT_FOUND, "there is no worker %s", name);
-	return rc < 0 ? -1 : read_worker(&rows, a, out, e);
+	return is_there ? 0 : err_set(e, ERR_NOT_FOUND, "there is no worker %s", name);
 }
 
 /* A line about the worker for those who look at what was changed. */

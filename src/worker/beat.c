@@ -30,6 +30,10 @@ static void on_beat(void *ctx, struct client_reply *r, const struct err *e)
 		session_lost(w, e);
 		return;
 	}
+	if (worker_is_refused(w, e)) {
+		w->beat_due_ms = clock_boot_ms();
+		return;
+	}
 	if (e) {
 		worker_lost_contact(w, sent_ms, e);
 		w->beat_due_ms = clock_boot_ms() + w->beat_ms / 4;

@@ -152,6 +152,11 @@ static void on_answer(void *ctx, struct client_reply *r, const struct err *e)
 			session_lost(w, e);
 			return;
 		}
+		if (worker_is_refused(w, e)) {
+			lease_cancel_all(w);
+			call_failed(w);
+			return;
+		}
 		worker_lost_contact(w, call->sent_ms, e);
 		lease_cancel_all(w);
 		call_failed(w);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "model/job.h"
+#include "model/protocol.h"
 #include "run/run.h"
 #include "text/json.h"
 #include "worker/worker_priv.h"
@@ -121,6 +122,9 @@ static void write_register(const struct worker_loop *w, struct buf *out)
 	jw_kstr(&jw, "machine", machine);
 	jw_kstr(&jw, "boot_id", w->boot_id);
 	jw_kstr(&jw, "session", w->session);
+	if (w->confirmed[0])
+		jw_kstr(&jw, "after", w->confirmed);
+	jw_kint(&jw, "protocol", PROTOCOL);
 	jw_kstr(&jw, "version", SLIPWAY_VERSION);
 	jw_kstr(&jw, "arch", arch_native());
 	jw_key(&jw, "isolations");
@@ -189,6 +193,21 @@ static int open_run(struct worker_loop *w, const char *blobs, const char *logs, 
 	return w->is_local ? 0 : cache_open(w, e);
 }
 
+/* A newer server looks at our number; an older one does not know that there are any. */
+static int check_protocol(const struct worker_loop *w, const json_t *json, struct err *e)
+{
+	int64_t theirs;
+
+	if (json_get_int(json, "protocol", 1, INT32_MAX, 1, &theirs, e) < 0)
+		return -1;
+	if (theirs + PROTOCOL_APART_MAX >= PROTOCOL)
+		return 0;
+	return err_set(
+		e, ERR_UNSUPPORTED,
+		"the server at %s speaks protocol %lld and this worker (version %s) protocol %d: upgrade the server",
+		client_server(w->client), (long long)theirs, SLIPWAY_VERSION, PROTOCOL);
+}
+
 static int read_answer(struct worker_loop *w, const struct client_reply *r, bool *is_complete, struct err *e)
 {
 	CLEAN_JSON json_t *json = json_parse("answer to register", r->body.data, r->body.len, e);
@@ -197,7 +216,8 @@ static int read_answer(struct worker_loop *w, const struct client_reply *r, bool
 	bool was_open = w->run != NULL;
 
 	if (!json || json_get_int(json, "lease_ms", 100, 24 * 3600 * 1000, 20000, &w->lease_ms, e) < 0 ||
-	    json_get_int(json, "beat_ms", 10, 24 * 3600 * 1000, 5000, &w->beat_ms, e) < 0)
+	    json_get_int(json, "beat_ms", 10, 24 * 3600 * 1000, 5000, &w->beat_ms, e) < 0 ||
+	    check_protocol(w, json, e) < 0)
 		return -1;
 	if (json_is_object(local) && (json_get_str(local, "blobs", NULL, &blobs, e) < 0 ||
 				      json_get_str(local, "logs", NULL, &logs, e) < 0))
@@ -227,15 +247,19 @@ static void on_registered(void *ctx, struct client_reply *r, const struct err *e
 
 	w->is_registering = false;
 	if (!e) {
+		memcpy(w->confirmed, w->session, sizeof(w->confirmed));
 		if (read_answer(w, r, &is_complete, &own) < 0)
 			worker_fail(w, &own);
 		else if (is_complete)
 			registered(w);
 		return;
 	}
+	if (worker_is_refused(w, e))
+		return;
 	/* Refused for good: this name, this version, this user. */
-	if (e->code != ERR_UNREACHABLE && !err_info_get(e->code)->is_retryable && r->status &&
-	    r->status < 500) {
+	if (e->code == ERR_UNSUPPORTED ||
+	    (e->code != ERR_UNREACHABLE && !err_info_get(e->code)->is_retryable && r->status &&
+	     r->status < 500)) {
 		own = *e;
 		err_wrap(&own, "register at %s", client_server(w->client));
 		worker_fail(w, &own);
@@ -245,8 +269,11 @@ static void on_registered(void *ctx, struct client_reply *r, const struct err *e
 	w->register_ms = clock_boot_ms() + worker_backoff_ms(++w->failures);
 }
 
+/* One whose registration may have been heard is not given up: who comes after it would be taken for another process. */
 static int new_session(struct worker_loop *w, struct err *e)
 {
+	if (w->session[0] && strcmp(w->session, w->confirmed) != 0)
+		return 0;
 	if (random_hex(w->session, 16, e) < 0 ||
 	    client_set_header(w->client, "Slipway-Worker", w->options->name, e) < 0 ||
 	    client_set_header(w->client, "Slipway-Session", w->session, e) < 0)

@@ -25,6 +25,7 @@ enum {
 	BACKOFF_MAX_MS = 3000,
 	STOP_GRACE_MS = 8000, /* for what runs to end, when asked to stop; `serve` waits a little longer */
 	LEAVE_TIMEOUT_MS = 5000,
+	ROTATE_MS = 24 * 3600 * 1000,
 };
 
 void worker_wake_at(struct worker_loop *w, int64_t boot_ms)
@@ -47,9 +48,10 @@ int64_t worker_backoff_ms(unsigned failures)
 
 void worker_lost_contact(struct worker_loop *w, int64_t sent_ms, const struct err *e)
 {
-	if (!w->is_contact_lost)
+	if (!w->is_contact_lost || w->contact_code != e->code)
 		log_err(e, "no contact, trying again");
 	w->is_contact_lost = true;
+	w->contact_code = e->code;
 	if (client_servers(w->client) < 2 || sent_ms < w->next_ms)
 		return;
 	/* What waits at one that hangs is not to be waited for, and its fate is not known. */
@@ -165,6 +167,7 @@ static void turn(struct worker_loop *w)
 			held_start_queued(w);
 		lease_turn(w);
 		beat_turn(w);
+		rotate_turn(w);
 	}
 	stop_turn(w);
 }
@@ -194,8 +197,12 @@ static void read_signals(struct worker_loop *w)
 {
 	struct signalfd_siginfo info;
 
-	while (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		begin_stop(w);
+	while (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			rotate_now(w);
+		else
+			begin_stop(w);
+	}
 }
 
 /* The other end never writes; whatever comes is a reason to look. */
@@ -255,6 +262,8 @@ static int open_signals(struct worker_loop *w, struct err *e)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	if (w->identity->is_joined)
+		sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
 		return err_sys(e, "set up signals");
 	w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -289,10 +298,71 @@ static void release(struct worker_loop *w)
 	free(w->log_dir);
 }
 
+/* ---- who we are --------------------------------------------------------------------------------------------- */
+
+/* What was said counts, then what it has joined, then what is usual. */
+static const char *choose(const char *said, const char *joined, const char *usual)
+{
+	if (said)
+		return said;
+	return joined && *joined ? joined : usual;
+}
+
+/* Join if asked to; then `own` says where and under which name. */
+static int identify(struct worker_options *own, struct identity *i, struct err *e)
+{
+	if (identity_open(i, own->work_dir, e) < 0)
+		return -1;
+	if (own->join && identity_join(i, own->join, choose(own->server, NULL, own->server_else),
+				       choose(own->name, i->name, own->name_else), e) < 0)
+		return -1;
+	/* One that was only begun says nothing. */
+	const char *name = i->is_joined ? i->name : NULL;
+	if (name && own->name && strcmp(own->name, name) != 0)
+		return err_set(
+			e, ERR_CONFLICT,
+			"the folder %s is worker %s's: as %s it needs another one (--work) or a new join token",
+			own->work_dir, name, own->name);
+	own->server = choose(own->server, i->is_joined ? i->servers : NULL, own->server_else);
+	own->name = choose(own->name, name, own->name_else);
+	return 0;
+}
+
+/* Where it was told to go is where it goes the next time. */
+static int keep_servers(struct identity *i, const char *servers, struct err *e)
+{
+	char *copy;
+
+	if (!i->is_joined || strcmp(i->servers, servers) == 0)
+		return 0;
+	copy = strdup(servers);
+	if (!copy)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	free(i->servers);
+	i->servers = copy;
+	return identity_save(i, e);
+}
+
+static int open_client(struct worker_loop *w, struct err *e)
+{
+	if (client_open(&w->client, w->options->server, e) < 0)
+		return -1;
+	if (!w->identity->is_joined && client_is_remote(w->client))
+		return err_set(
+			e, ERR_CREDENTIAL,
+			"this worker has not joined %s: an administrator gets the line to do so with: slipway token create "
+			"--role worker",
+			w->options->server);
+	return identity_use(w->identity, w->client, e);
+}
+
 int worker_serve(const struct worker_options *o, struct err *e)
 {
+	struct worker_options own = *o;
+	struct identity identity = { .dir = NULL };
 	struct worker_loop w = {
-		.options = o,
+		.options = &own,
+		.identity = &identity,
 		.signal_fd = -1,
 		.lease_ms = 20000,
 		.beat_ms = 5000,
@@ -306,11 +376,19 @@ int worker_serve(const struct worker_options *o, struct err *e)
 	/* The one that `serve` starts is known as "exe" otherwise, after the file it was started from. */
 	prctl(PR_SET_NAME, "slipway-worker");
 	read_boot_id(&w);
-	rc = client_open(&w.client, o->server, e);
+	if (!own.rotate_ms)
+		own.rotate_ms = ROTATE_MS;
+	rc = identify(&own, &identity, e);
+	if (rc == 0)
+		rc = open_client(&w, e);
+	/* Only now: it is an address. */
+	if (rc == 0)
+		rc = keep_servers(&identity, own.server, e);
 	if (rc == 0)
 		rc = open_signals(&w, e);
 	if (rc == 0)
 		rc = loop(&w, e);
 	release(&w);
+	identity_release(&identity);
 	return rc;
 }

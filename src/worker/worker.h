@@ -7,6 +7,8 @@
  *   - An attempt it holds is renewed by beats. When no renewal came through for a lease's time less a margin, its
  *     attempts are dead: run_keep_until() sees to it even if this process is stopped.
  *   - After a call whose fate is not known it names all it holds, so that the server takes back what it does not.
+ *   - When its credential is not taken any more, or another process has come under its name, it ends what it runs and
+ *     stops, in words: it doesn't fight for its place.
  *   - A result is sent again until the server has answered it, and only after the log and the artifacts are there.
  *
  * Read next: worker_priv.h. */
@@ -20,9 +22,13 @@ struct err;
 enum { WORKER_SLOTS_MAX = 1024 };
 
 struct worker_options {
-	const char *
-		server; /* as in http/client.h; of several any will do, and one that is gone is left for the next */
-	const char *name;
+	/* As in http/client.h; of several any will do, and one that is gone is left for the next. NULL: those it has joined,
+	 * or if it has not joined any, server_else. */
+	const char *server, *server_else;
+	/* NULL: the one it has joined as, or if it has not, name_else. */
+	const char *name, *name_else;
+	const char *join;     /* a token to join with (worker/identity.h); NULL = none */
+	int64_t rotate_ms;    /* the age at which its secret is replaced; 0 = a day */
 	const char *work_dir; /* made if absent; one worker's alone */
 	const char *const *tags;
 	unsigned tags_len;

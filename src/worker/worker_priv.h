@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "http/client.h"
 #include "model/spec.h"
+#include "worker/identity.h"
 #include "worker/worker.h"
 
 struct json_t;
@@ -133,7 +134,8 @@ struct lease_call {
 };
 
 struct worker_loop {
-	const struct worker_options *options;
+	const struct worker_options *options; /* server and name are there */
+	struct identity *identity;
 	struct client *client;
 	struct run *run; /* NULL until the server has said where things are */
 	int signal_fd;
@@ -141,6 +143,7 @@ struct worker_loop {
 
 	/* session.c */
 	char session[33];
+	char confirmed[33]; /* the newest session that the server has answered to; "" */
 	char boot_id[40];
 	bool is_registered, is_registering;
 	int64_t register_ms; /* not before this */
@@ -151,10 +154,15 @@ struct worker_loop {
 	int64_t keep_until_ms; /* how long what was renewed is good, less a margin; 0 = nothing renewed yet */
 	int64_t kept_until_ms; /* what src/run was told last: by then our attempts are dead */
 
+	/* rotate.c */
+	bool is_rotating;
+	int64_t rotate_ms; /* not before this; 0 = not planned yet */
+
 	/* When the server does not answer. */
 	unsigned failures;
-	bool is_contact_lost; /* said so already */
-	int64_t next_ms;      /* when another server was turned to */
+	bool is_contact_lost;	    /* said so already … */
+	enum err_code contact_code; /* … with this reason */
+	int64_t next_ms;	    /* when another server was turned to */
 
 	struct held_list held[HELD_STAGES];
 
@@ -216,6 +224,12 @@ void session_lost(struct worker_loop *w, const struct err *why);
 bool session_check_deadline(struct worker_loop *w);
 /* Is this error the end of the session (true), or only of the call? */
 bool session_is_over(const struct err *e);
+
+/* Replace the secret: when it is due; as soon as it can be. */
+void rotate_turn(struct worker_loop *w);
+void rotate_now(struct worker_loop *w);
+/* Is it our credential that was refused? Then another one is tried, or the loop ends. */
+bool worker_is_refused(struct worker_loop *w, const struct err *e);
 
 void lease_turn(struct worker_loop *w);
 void lease_cancel_all(struct worker_loop *w);

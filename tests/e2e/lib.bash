@@ -35,6 +35,7 @@ start_server() {
 	server_pid=$!
 	export server_pid
 	read -r -t 60 line <"$dir/ready" || :
+	printf '%s\n' "$line" >"$dir/ready.line"
 	[[ $line == ready* ]] || {
 		cat "$dir/serve.err" >&2
 		return 1
