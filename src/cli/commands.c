@@ -103,6 +103,14 @@ static const struct option_row worker_options[] = {
 	{ "control-fd", 0, OPTION_INT, "FD", NULL },
 	{ 0 },
 };
+static const struct option_row doctor_options[] = {
+	{ "server", 's', OPTION_TEXT, "URL",
+	  "look whether this server can be reached (default: $SLIPWAY_SERVER)" },
+	{ "work", 'w', OPTION_TEXT, "DIR", "where the worker would have its folder" },
+	{ "min-free", 0, OPTION_TEXT, "SIZE", "as given to the worker" },
+	{ "isolation", 0, OPTION_LIST, "NAME", "what must work here: none, chroot, vm; repeat for several" },
+	{ 0 },
+};
 static const struct option_row run_options[] = {
 	{ "raw", 0, OPTION_FLAG, NULL, "give the log's bytes to a terminal as they are" },
 	{ 0 },
@@ -357,6 +365,17 @@ const struct command commands[] = {
 	  .words_max = -1,
 	  .options = { priority_options },
 	  .run = cmd_priority },
+	{ .name = "doctor",
+	  .arguments = "",
+	  .summary = "say what this machine can isolate and enforce",
+	  .about =
+		  "Looks at the machine as the user who calls it would find it as a worker: a line a check, ok, limited or missing, "
+		  "and for what is not there the command that adds it. Exit status 0 if work can be done here, 1 if not; "
+		  "--isolation chroot asks for more than native jobs.",
+	  .flags = JSON,
+	  .words_max = 0,
+	  .options = { doctor_options },
+	  .run = cmd_doctor },
 	{ .name = "workers",
 	  .arguments = "",
 	  .summary = "list workers",

@@ -66,7 +66,7 @@ const struct option_row *command_letter(const struct command *c, char letter);
 command_fn cmd_serve, cmd_worker, cmd_token, cmd_api_doc;
 command_fn cmd_run, cmd_submit, cmd_build, cmd_recipe, cmd_target, cmd_list, cmd_show, cmd_status, cmd_top,
 	cmd_log, cmd_why, cmd_wait, cmd_artifacts, cmd_fetch, cmd_change, cmd_priority, cmd_workers,
-	cmd_worker_state, cmd_types, cmd_admin, cmd_help, cmd_man_page, cmd_completion;
+	cmd_worker_state, cmd_doctor, cmd_types, cmd_admin, cmd_help, cmd_man_page, cmd_completion;
 /* Words of admin. */
 command_fn admin_backup, admin_restore, admin_move;
 

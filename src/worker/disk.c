@@ -27,15 +27,20 @@ static int look(struct worker_loop *w)
 	return 0;
 }
 
+int64_t worker_min_free_bytes(int64_t disk_bytes)
+{
+	int64_t share = disk_bytes / RESERVE_SHARE;
+
+	return share < RESERVE_MAX ? share : RESERVE_MAX;
+}
+
 void disk_open(struct worker_loop *w)
 {
 	if (look(w) < 0)
 		return;
 	w->disk.reserve_bytes = w->options->min_free_bytes;
 	if (w->disk.reserve_bytes < 0)
-		w->disk.reserve_bytes = w->disk.total_bytes / RESERVE_SHARE < RESERVE_MAX
-						? w->disk.total_bytes / RESERVE_SHARE
-						: RESERVE_MAX;
+		w->disk.reserve_bytes = worker_min_free_bytes(w->disk.total_bytes);
 	w->disk.looked_ms = 0; /* what the cache can give was not asked for yet */
 	w->cache.bound_bytes = w->options->cache_bytes < 0 ? w->disk.total_bytes / CACHE_SHARE
 							   : w->options->cache_bytes;

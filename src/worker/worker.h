@@ -39,6 +39,8 @@ struct worker_options {
 	int control_fd;		/* its end of file asks the worker to stop; -1 = none */
 };
 
+/* What a worker keeps free on a disk of this size if nobody says how much. */
+int64_t worker_min_free_bytes(int64_t disk_bytes);
 /* Runs until it is asked to stop (SIGTERM, SIGINT, the control descriptor) and has given back what it held: 0.
  * -1: it cannot go on. To be called while the process has one thread. */
 int worker_serve(const struct worker_options *o, struct err *e);

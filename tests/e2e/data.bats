@@ -1,4 +1,5 @@
 # What a worker says of itself, and what it does without room on its disk.
+# shellcheck disable=SC2154,SC2030,SC2031 # lib.bash sets dir and data; tests are subshells
 load lib
 
 setup() {
