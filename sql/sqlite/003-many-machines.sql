@@ -47,4 +47,34 @@ CREATE TABLE token (
 -- What a worker says of its machine: load, cache, room on the disk. A text of the server's own, '' = it has said nothing.
 ALTER TABLE worker ADD COLUMN status TEXT NOT NULL DEFAULT '';
 
+-- Who gets what. An owner's row is there once an administrator has set something for him: id is that of his name.
+CREATE TABLE owner (
+	id INTEGER PRIMARY KEY REFERENCES string,
+	weight INTEGER NOT NULL CHECK (weight BETWEEN 1 AND 1000),
+	running_max INTEGER NOT NULL CHECK (running_max >= 0), -- 0: no bound
+	zone TEXT NOT NULL
+) STRICT;
+
+-- Of the jobs of a key at most n run at a time. running counts them, so that nobody has to look for them.
+CREATE TABLE limit_key (
+	id INTEGER PRIMARY KEY,
+	owner INTEGER NOT NULL, -- 0: none
+	name TEXT NOT NULL CHECK (name <> ''),
+	n INTEGER NOT NULL CHECK (n >= 1),
+	running INTEGER NOT NULL CHECK (running >= 0),
+	UNIQUE (owner, name)
+) STRICT;
+
+-- is_gated: it waits, and its key has no room for it. In each lane the best n - running of a key are not gated and all others
+-- are, so that dispatch never meets those that may not run, however many they are.
+ALTER TABLE job ADD COLUMN limit_key INTEGER REFERENCES limit_key DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE job ADD COLUMN is_gated INTEGER NOT NULL DEFAULT 0 CHECK (is_gated IN (0, 1));
+
+-- Within a lane by owner, so that dispatch steps from owner to owner over what each of them has waiting.
+DROP INDEX job_waiting;
+CREATE INDEX job_waiting ON job (lane, state, is_gated, owner, priority DESC) WHERE state = 3;
+DROP INDEX job_leased;
+CREATE INDEX job_leased ON job (worker, lease_until, state, owner) WHERE state IN (4, 5);
+CREATE INDEX job_key ON job (limit_key, state, lane, is_gated, priority DESC) WHERE limit_key IS NOT NULL AND state = 3;
+
 PRAGMA user_version = 3;

@@ -45,6 +45,7 @@ enum {
 	JOB_BODY_MAX = 1 << 20, /* bytes of one body */
 	JOB_NEEDS_MAX = 10000,
 	JOB_BATCH_MAX = 1000000, /* bodies in one call */
+	JOB_KEY_MAX = 1000,	 /* jobs of a limit key that may run at a time */
 };
 
 struct job_limits {
@@ -56,6 +57,12 @@ struct job_limits {
 	int64_t files;		/* open files of a process */
 	int64_t artifacts;	/* number of collected files */
 	int64_t artifact_bytes; /* all collected files together */
+};
+
+/* Of the jobs of one owner with the same key at most n run at a time. */
+struct limit_key {
+	const char *name; /* NULL = none */
+	int n;
 };
 
 /* The row of the job table. A detail table never holds a state or a date of its own. */
@@ -85,8 +92,9 @@ struct job {
 	int64_t timeout_ms, silence_ms;
 	int needs_left;
 	const char *dedupe; /* "" = none */
-	int exit_code;	    /* -1 = none */
-	int signal;	    /* 0 = none */
+	struct limit_key limit_key;
+	int exit_code; /* -1 = none */
+	int signal;    /* 0 = none */
 	const char *progress;
 	int artifacts;	     /* files of its newest attempt */
 	const char *payload; /* JSON: argv env inputs collect limits detail; NULL unless asked for */
@@ -158,6 +166,7 @@ struct job_new {
 	const char *tags; /* sorted, joined by "," */
 	const char *target;
 	const char *dedupe;
+	struct limit_key limit_key;
 	bool is_suspended; /* born suspended */
 	int64_t chain;	   /* 0 = its own, or that of what it needs */
 	/* Needs: numbers of jobs, or, negative, -n for the n-th job of the same batch (from 1). */

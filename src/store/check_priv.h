@@ -70,6 +70,17 @@
 	     " is in quarantine without a reason or a time, or under a suspicion without it",          \
 	     "SELECT id FROM worker WHERE (quarantine = '') <> (quarantined = 0)"                      \
 	     " OR (suspect_of <> 0 AND quarantine = '')")                                              \
+	RULE(KEY_RUNNING, "limit key number ", " miscounts its running jobs",                          \
+	     "SELECT k.id FROM limit_key k LEFT JOIN (SELECT limit_key, count(*) AS n FROM job"        \
+	     " WHERE state IN (4, 5) AND limit_key IS NOT NULL GROUP BY limit_key) AS r"               \
+	     " ON r.limit_key = k.id WHERE k.running <> coalesce(r.n, 0)")                             \
+	RULE(GATED, "job ", " is gated but does not wait for a key",                                   \
+	     "SELECT id FROM job WHERE is_gated = 1 AND (state <> 3 OR limit_key IS NULL)")            \
+	RULE(GATES, "job ", " is gated though its key has room for it, or is not though it has none",  \
+	     "SELECT id FROM (SELECT j.id, j.is_gated, k.n - k.running AS room, row_number() OVER"     \
+	     " (PARTITION BY j.limit_key, j.lane ORDER BY j.priority DESC, j.id) AS place FROM job j"  \
+	     " JOIN limit_key k ON k.id = j.limit_key WHERE j.limit_key IS NOT NULL AND j.state = 3)"  \
+	     " AS w WHERE is_gated <> CASE WHEN place > room THEN 1 ELSE 0 END")                       \
 	RULE(TARGET, "target number ", " is ready without an image",                                   \
 	     "SELECT id FROM target WHERE state = 'ready' AND image = ''")
 

@@ -3,7 +3,7 @@
 
 #include "base/arena.h"
 #include "store/ids_priv.h"
-#include "store/job_priv.h"
+#include "store/limit_keys_priv.h"
 
 static int refuse(const struct job_row *r, const char *what, struct err *e)
 {
@@ -119,6 +119,7 @@ int jobs_rerun(struct tx *tx, int64_t id, const char *actor, int64_t *new_id, st
 			     .tags = j.tags,
 			     .target = j.target,
 			     .dedupe = j.dedupe,
+			     .limit_key = j.limit_key,
 			     .payload = j.payload };
 	if (copy_details(tx, id, &a, &n, e) < 0 || jobs_submit(tx, &n, 1, actor, &birth, e) < 0)
 		return -1;
@@ -143,7 +144,7 @@ int jobs_set_priority(struct tx *tx, int64_t id, int priority, const char *actor
 	snprintf(detail, sizeof detail, "priority %d", priority);
 	if (tx_exec(tx, STMT_JOB_SET_PRIORITY, DB_ARGS(db_int(id), db_int(priority)), NULL, e) < 0)
 		return -1;
-	return job_note(tx, &r, REASON_POLICY, actor, detail, e);
+	return job_note(tx, &r, REASON_POLICY, actor, detail, e) < 0 ? -1 : key_settle(tx, &r, e);
 }
 
 int jobs_wake_due(struct tx *tx, int limit, int64_t *next_ms, struct err *e)

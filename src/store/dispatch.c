@@ -1,44 +1,8 @@
 /* Giving work out, and keeping it. */
 #include "base/arena.h"
+#include "store/candidates_priv.h"
 #include "store/ids_priv.h"
 #include "store/job_priv.h"
-
-struct candidate {
-	int64_t id;
-	int64_t priority;
-};
-
-static bool is_before(const struct candidate *a, const struct candidate *b)
-{
-	return a->priority != b->priority ? a->priority > b->priority : a->id < b->id;
-}
-
-/* Merge the best of one lane, which come in order, into the best so far. */
-static int merge_lane(struct tx *tx, int64_t lane, size_t limit, struct candidate *best, size_t *n,
-		      struct candidate *spare, struct err *e)
-{
-	CLEAN_ROWS struct db_rows rows;
-	if (tx_query(tx, STMT_TAKE_LANE, DB_ARGS(db_int(lane), db_int((int64_t)limit)), &rows, e) < 0)
-		return -1;
-	size_t kept = 0, at = 0;
-	int rc;
-	while ((rc = db_next(&rows, e)) > 0) {
-		struct candidate c = { db_col_int(&rows, 0), db_col_int(&rows, 1) };
-		while (at < *n && kept < limit && is_before(&best[at], &c))
-			spare[kept++] = best[at++];
-		if (kept == limit)
-			break;
-		spare[kept++] = c;
-	}
-	if (rc < 0)
-		return -1;
-	while (at < *n && kept < limit)
-		spare[kept++] = best[at++];
-	for (size_t i = 0; i < kept; i++)
-		best[i] = spare[i];
-	*n = kept;
-	return 0;
-}
 
 /* waiting → running under a new attempt. */
 static int start(struct tx *tx, int64_t id, const struct worker *w, int64_t session, const char *actor,
@@ -81,21 +45,16 @@ static int start(struct tx *tx, int64_t id, const struct worker *w, int64_t sess
 int jobs_take(struct tx *tx, const int64_t *lanes, size_t lanes_len, int limit, const struct worker *w,
 	      int64_t lease_until_ms, struct arena *a, struct job **out, size_t *n, struct err *e)
 {
+	int64_t *best, session = 0;
+	size_t found = 0;
 	*out = NULL;
 	*n = 0;
 	if (limit <= 0 || !lanes_len)
 		return 0;
-	size_t found = 0;
-	struct candidate *best = arena_array(a, (size_t)limit, sizeof *best);
-	struct candidate *spare = arena_array(a, (size_t)limit, sizeof *spare);
-	if (!best || !spare)
-		return err_set(e, ERR_NOMEM, "take jobs");
-	for (size_t i = 0; i < lanes_len; i++)
-		if (merge_lane(tx, lanes[i], (size_t)limit, best, &found, spare, e) < 0)
-			return -1;
+	if (candidates_choose(tx, lanes, lanes_len, (size_t)limit, a, &best, &found, e) < 0)
+		return -1;
 	if (!found)
 		return 0;
-	int64_t session = 0;
 	const char *actor = arena_printf(a, "worker:%s", w->name);
 	const char *name = arena_strdup(a, w->name);
 	*out = arena_array(a, found, sizeof **out);
@@ -106,7 +65,7 @@ int jobs_take(struct tx *tx, const int64_t *lanes, size_t lanes_len, int limit, 
 	if (tx_get_int(tx, STMT_WORKER_SESSION, DB_ARGS(db_int(w->id)), &session, e) < 0)
 		return -1;
 	for (; *n < found; (*n)++)
-		if (start(tx, best[*n].id, &held, session, actor, lease_until_ms, a, &(*out)[*n], e) < 0)
+		if (start(tx, best[*n], &held, session, actor, lease_until_ms, a, &(*out)[*n], e) < 0)
 			return -1;
 	return 0;
 }

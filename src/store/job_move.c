@@ -1,4 +1,5 @@
-#include "store/job_priv.h"
+#include "store/limit_keys_priv.h"
+#include "store/owners_priv.h"
 #include "store/records.h"
 
 static int add_event(struct tx *tx, int64_t job, int n, enum job_state from, enum job_state to,
@@ -68,7 +69,9 @@ int job_move(struct tx *tx, struct job_row *r, enum job_state to, enum job_reaso
 	tx->tally[j->kind][from]--;
 	tx->tally[j->kind][to]++;
 	if (add_event(tx, j->id, r->events, from, to, reason, actor, detail, e) < 0 ||
-	    give_up_target(tx, j, e) < 0)
+	    give_up_target(tx, j, e) < 0 || key_moved(tx, r, from, e) < 0)
+		return -1;
+	if (state_is_leased(from) && !state_is_leased(to) && owner_left(tx, r->owner, e) < 0)
 		return -1;
 	return tell(tx, r, from, e);
 }
@@ -90,7 +93,8 @@ int job_note(struct tx *tx, struct job_row *r, enum job_reason reason, const cha
 int job_born(struct tx *tx, const struct job_row *r, const char *actor, struct err *e)
 {
 	tx->tally[r->j.kind][r->j.state]++;
-	if (add_event(tx, r->j.id, 1, (enum job_state)0, r->j.state, REASON_NONE, actor, NULL, e) < 0)
+	if (add_event(tx, r->j.id, 1, (enum job_state)0, r->j.state, REASON_NONE, actor, NULL, e) < 0 ||
+	    key_moved(tx, r, (enum job_state)0, e) < 0)
 		return -1;
 	return tell(tx, r, (enum job_state)0, e);
 }

@@ -12,6 +12,8 @@ struct job_row {
 	int seen_attempt; /* as it stands in the table: what the compare-and-swap compares */
 	int events;
 	bool is_needed;
+	int64_t owner;	   /* number of his name; 0 = none */
+	int64_t limit_key; /* 0 = none */
 };
 
 /* What is needed to move a job on: numbers, no strings. ERR_NOT_FOUND. */

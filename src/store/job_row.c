@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "store/job_priv.h"
+#include "store/limit_keys_priv.h"
 
 /* The columns of HEAD_COLUMNS and JOB_COLUMNS, statements.c. */
 enum {
@@ -27,6 +28,7 @@ enum {
 	COL_EXIT_CODE,
 	COL_SIGNAL,
 	COL_ARTIFACTS,
+	COL_LIMIT_KEY,
 	COL_PRIORITY,
 	COL_OWNER,
 	COL_TARGET,
@@ -64,6 +66,9 @@ static void read_head(struct db_rows *rows, struct job_row *r)
 	r->j.exit_code = (int)db_col_int(rows, COL_EXIT_CODE);
 	r->j.signal = (int)db_col_int(rows, COL_SIGNAL);
 	r->j.artifacts = (int)db_col_int(rows, COL_ARTIFACTS);
+	r->limit_key = db_col_int(rows, COL_LIMIT_KEY);
+	r->j.priority = (int)db_col_int(rows, COL_PRIORITY);
+	r->owner = db_col_int(rows, COL_OWNER);
 }
 
 int job_row_get(struct tx *tx, int64_t id, struct job_row *out, struct err *e)
@@ -92,7 +97,6 @@ int job_row_read(struct tx *tx, struct db_rows *rows, struct arena *a, struct jo
 {
 	read_head(rows, out);
 	struct job *j = &out->j;
-	j->priority = (int)db_col_int(rows, COL_PRIORITY);
 	j->chain = db_col_int(rows, COL_CHAIN);
 	j->created_ms = db_col_int(rows, COL_CREATED);
 	j->timeout_ms = db_col_int(rows, COL_TIMEOUT);
@@ -108,10 +112,12 @@ int job_row_read(struct tx *tx, struct db_rows *rows, struct arena *a, struct jo
 	j->isolation = lane->isolation;
 	j->arch = copy_text(a, lane->arch, e);
 	j->tags = copy_text(a, lane->tags, e);
-	j->owner = copy_text(a, string_text(tx, db_col_int(rows, COL_OWNER), e), e);
+	j->owner = copy_text(a, string_text(tx, out->owner, e), e);
 	j->target = copy_text(a, string_text(tx, db_col_int(rows, COL_TARGET), e), e);
 	j->worker = copy_text(a, worker_name(tx, out->worker, e), e);
-	return j->arch && j->tags && j->owner && j->target && j->worker ? 0 : -1;
+	if (!j->arch || !j->tags || !j->owner || !j->target || !j->worker)
+		return -1;
+	return out->limit_key ? limit_key_get(tx, out->limit_key, a, &j->limit_key, e) : 0;
 }
 
 const char *job_payload_read(struct tx *tx, struct db_rows *rows, int64_t id, struct arena *a, struct err *e)

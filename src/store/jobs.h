@@ -56,7 +56,7 @@ int jobs_build_set_version(struct tx *tx, int64_t id, const char *version, struc
 int jobs_result_get(struct tx *tx, int64_t id, struct arena *a, const char **text, struct err *e);
 int jobs_recipe_get(struct tx *tx, int64_t id, struct arena *a, const char **text, struct err *e);
 
-/* Dispatch: the best waiting jobs of these lanes by priority, then age, become running under new attempts
+/* Dispatch: waiting jobs of these lanes, chosen by the rule in model/choose.h, become running under new attempts
  * held by the worker until lease_until. Gives them with payload. */
 int jobs_take(struct tx *tx, const int64_t *lanes, size_t lanes_len, int limit, const struct worker *w,
 	      int64_t lease_until_ms, struct arena *a, struct job **out, size_t *n, struct err *e);
@@ -125,7 +125,7 @@ struct tally {
 	int64_t n;
 };
 int jobs_tallies(struct tx *tx, struct arena *a, struct tally **out, size_t *n, struct err *e);
-/* How many of its lane are ahead of a waiting job, counted up to `cap`. */
+/* How many jobs of its owner in its lane are ahead of a waiting job, counted up to `cap`; not those that a limit key holds back. */
 int jobs_position(struct tx *tx, const struct job *j, int cap, int *position, struct err *e);
 
 #endif

@@ -202,10 +202,12 @@ int jobs_tallies(struct tx *tx, struct arena *a, struct tally **out, size_t *n, 
 
 int jobs_position(struct tx *tx, const struct job *j, int cap, int *position, struct err *e)
 {
-	int64_t ahead = 0;
-	if (tx_get_int(tx, STMT_POSITION,
-		       DB_ARGS(db_int(j->lane), db_int(j->priority), db_int(j->id), db_int(cap)), &ahead,
-		       e) < 0)
+	int64_t ahead = 0, owner;
+	if (string_find(tx, j->owner, &owner, e) < 0 ||
+	    tx_get_int(tx, STMT_POSITION,
+		       DB_ARGS(db_int(j->lane), db_int(j->priority), db_int(j->id), db_int(cap),
+			       db_int(owner)),
+		       &ahead, e) < 0)
 		return -1;
 	*position = (int)ahead;
 	return 0;

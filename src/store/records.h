@@ -45,6 +45,22 @@ int audit_add(struct tx *tx, const char *actor, const char *subject, const char 
 int audit_list(struct tx *tx, const char *subject, int64_t before, int limit, struct arena *a,
 	       struct audit **out, size_t *n, struct err *e);
 
+/* What an administrator has set for an owner. */
+enum { OWNER_NAME_MAX = 100 };
+struct owner {
+	const char *name;
+	int weight;	  /* his part of the slots' time, by those of others with waiting work */
+	int running_max;  /* at most so many of his jobs run at a time; 0 = no bound */
+	const char *zone; /* of the jobs he submits from now on; "" = the default zone */
+	int64_t running;  /* how many run */
+};
+/* Those for whom something was set. */
+int owners_list(struct tx *tx, struct arena *a, struct owner **out, size_t *n, struct err *e);
+/* What holds for him; the defaults if nothing was set. */
+int owners_get(struct tx *tx, const char *name, struct arena *a, struct owner *out, struct err *e);
+/* All but `running`; with its row of the audit. */
+int owners_set(struct tx *tx, const struct owner *o, const char *actor, struct err *e);
+
 int lanes_list(struct tx *tx, struct arena *a, struct lane **out, size_t *n, struct err *e);
 
 /* A worker that registers: made or found by name; its session becomes this one. Attempts of an older

@@ -21,9 +21,9 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 #define HEAD_COLUMNS                                                                                            \
 	"j.id,j.kind,j.state,j.reason,j.lane,j.worker,j.attempt,j.max_attempts,j.failures,j.losses,"            \
 	"j.retry_delay,j.run_at,j.started,j.finished,j.lease_until,j.is_cancel_asked,j.needs_left,j.is_needed," \
-	"j.events,j.exit_code,j.signal,j.artifacts"
-#define JOB_COLUMNS                                                                                        \
-	HEAD_COLUMNS ",j.priority,j.owner,j.target,j.chain,j.created,j.timeout,j.silence,j.name,j.dedupe," \
+	"j.events,j.exit_code,j.signal,j.artifacts,j.limit_key,j.priority,j.owner"
+#define JOB_COLUMNS                                                                     \
+	HEAD_COLUMNS ",j.target,j.chain,j.created,j.timeout,j.silence,j.name,j.dedupe," \
 		     "j.progress"
 
 /* $1 limit, $2 before, $3 states, $4 kind, $5 owner, $6 worker, $7 name, $8 name's end for a prefix, $9
@@ -81,11 +81,17 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	" ON CONFLICT (name) DO UPDATE SET machine = $2, boot_id = $3, session_n = worker.session_n +" \
 	" CASE WHEN worker.session <> $4 THEN 1 ELSE 0 END, session = $4, version = $5, arch = $6,"    \
 	" isolations = $7, tags = $8, slots = $9, beat_at = $10, is_online = 1, server = $11"
-#define POSITION_AHEAD(name)                                                                              \
-	"SELECT count(*) FROM (SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3 AND lane = $1"            \
-	" AND priority > $2 LIMIT $4)" name " UNION ALL SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3" \
-	" AND lane = $1 AND priority = $2 AND id < $3 LIMIT $4)" name " LIMIT $4)" name
 #define TOKEN_COLUMNS "id,role,name,hash,next_hash,zones,maker,created,expires,used,revoked,born"
+#define POSITION_AHEAD(name)                                                                                    \
+	"SELECT count(*) FROM (SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3 AND lane = $1 AND is_gated = 0" \
+	" AND owner = $5 AND priority > $2 LIMIT $4)" name " UNION ALL SELECT 1 FROM (SELECT 1 FROM job"        \
+	" WHERE state = 3 AND lane = $1 AND is_gated = 0 AND owner = $5 AND priority = $2 AND id < $3"          \
+	" LIMIT $4)" name " LIMIT $4)" name
+/* What may be given out in a lane ($1): by owner, and within one by priority and age. */
+#define TAKE(from, where, owner)                           \
+	"SELECT id, priority, owner, limit_key FROM " from \
+	" WHERE state = 3 AND lane = $1 AND is_gated = 0" where " ORDER BY " owner ", priority DESC, id"
+#define KEYED(where) "job WHERE limit_key = $1 AND state = 3" where
 #define TARGET_COLUMNS "id,name,suite,arch,image,image_bytes,state,updated,job"
 
 /* The hot tables have no foreign keys on PostgreSQL, where each check is a query and a lock on the row named.
@@ -93,18 +99,18 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 #define REFERENCE(table, column, parent)                                                             \
 	"SELECT '" table " names a " parent " that is not there: ' || t." column " FROM " table " t" \
 	" LEFT JOIN " parent " p ON p.id = t." column " WHERE t." column " IS NOT NULL AND p.id IS NULL"
-#define CHECK_REFERENCES                                                                                                                                                                 \
-	REFERENCE("job", "lane", "lane")                                                                                                                                                 \
-	" UNION ALL " REFERENCE("job", "worker", "worker") " UNION ALL " REFERENCE("job", "owner", "string") " UNION ALL " REFERENCE("job", "target", "string") " UNION ALL " REFERENCE( \
-		"attempt", "job",                                                                                                                                                        \
-		"job") " UNION ALL " REFERENCE("attempt", "worker",                                                                                                                      \
-					       "worker") " UNION ALL " REFERENCE("payload", "job",                                                                                       \
-										 "job") " UNION ALL " REFERENCE("input",                                                                 \
-														"job",                                                                   \
-														"job") " UNION ALL " REFERENCE("need",                                   \
-																	       "job",                                    \
-																	       "job") " UNION ALL " REFERENCE("need",    \
-																					      "needs",   \
+#define CHECK_REFERENCES                                                                                                                                                                                                                          \
+	REFERENCE("job", "lane", "lane")                                                                                                                                                                                                          \
+	" UNION ALL " REFERENCE("job", "worker", "worker") " UNION ALL " REFERENCE("job", "owner", "string") " UNION ALL " REFERENCE("job", "target", "string") " UNION ALL " REFERENCE("job", "limit_key", "limit_key") " UNION ALL " REFERENCE( \
+		"attempt", "job",                                                                                                                                                                                                                 \
+		"job") " UNION ALL " REFERENCE("attempt", "worker",                                                                                                                                                                               \
+					       "worker") " UNION ALL " REFERENCE("payload", "job",                                                                                                                                                \
+										 "job") " UNION ALL " REFERENCE("input",                                                                                                                          \
+														"job",                                                                                                                            \
+														"job") " UNION ALL " REFERENCE("need",                                                                                            \
+																	       "job",                                                                                             \
+																	       "job") " UNION ALL " REFERENCE("need",                                                             \
+																					      "needs",                                                            \
 																					      "job")
 
 const struct db_stmt store_statements[STMT_COUNT] = {
@@ -150,9 +156,10 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				   "INTO job (id, kind, state, reason, lane, worker, attempt, max_attempts, failures,"
 				   " losses, retry_delay, run_at, started, finished, lease_until, is_cancel_asked,"
 				   " needs_left, is_needed, events, exit_code, signal, artifacts, priority, owner, target,"
-				   " chain, created, timeout, silence, name, dedupe, progress, payload, result)"
-				   " VALUES ($1, $2, $3, 0, $4, NULL, 0, $5, 0, 0, $6, $7, 0, 0, 0, 0, $8, $9, 1, -1, 0, 0,"
-				   " $10, $11, $12, $13, $14, $15, $16, $17, $18, NULL, $19, NULL)") },
+				   " chain, created, timeout, silence, name, dedupe, progress, payload, result, limit_key,"
+				   " is_gated) VALUES ($1, $2, $3, 0, $4, NULL, 0, $5, 0, 0, $6, $7, 0, 0, 0, 0, $8, $9, 1, -1, 0, 0,"
+				   " $10, $11, $12, $13, $14, $15, $16, $17, $18, NULL, $19, NULL,"
+				   " $20, $21)") },
 	[STMT_PAYLOAD_ADD] = { "payload_add", "INSERT INTO payload (job, body) VALUES ($1, $2)" },
 	[STMT_BUILD_ADD] = { "build_add",
 			     "INSERT INTO build (job, type, source, version) VALUES ($1, $2, $3, $4)" },
@@ -181,7 +188,8 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			    OR_FAIL("UPDATE",
 				    "job SET state = $2, reason = $3, worker = $4, attempt = $5, failures = $6,"
 				    " losses = $7, run_at = $8, started = $9, finished = $10, lease_until = $11,"
-				    " is_cancel_asked = $12, events = $13, exit_code = $14, signal = $15, artifacts = $16"
+				    " is_cancel_asked = $12, events = $13, exit_code = $14, signal = $15, artifacts = $16,"
+				    " is_gated = CASE WHEN limit_key IS NOT NULL AND CAST($2 AS BIGINT) = 3 THEN 1 ELSE 0 END"
 				    " WHERE id = $1 AND state = $17 AND attempt = $18 AND events = $19") },
 	[STMT_JOB_NOTE] = { "job_note", "UPDATE job SET is_cancel_asked = $2, events = $3"
 					" WHERE id = $1 AND state = $4 AND events = $5" },
@@ -205,11 +213,61 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			       "SELECT n.needs FROM need n JOIN job j ON j.id = n.needs WHERE n.job = $1"
 			       " AND j.state IN (9, 10) LIMIT 1" },
 
-	[STMT_TAKE_LANE] = { "take_lane",
-			     "SELECT id, priority FROM job WHERE state = 3 AND lane = $1"
-			     " ORDER BY priority DESC, id LIMIT $2",
-			     "SELECT id, priority FROM job WHERE state = 3 AND lane = $1"
-			     " ORDER BY priority DESC, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED" },
+	[STMT_TAKE_LANE] = { "take_lane", TAKE("job INDEXED BY job_waiting", "", "owner") " LIMIT $2",
+			     TAKE("job", "", "owner NULLS FIRST") " LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED" },
+	[STMT_TAKE_OWNERS] = { "take_owners",
+			       TAKE("job INDEXED BY job_waiting", " AND owner >= $3", "owner") " LIMIT $2",
+			       TAKE("job", " AND owner >= $3",
+				    "owner NULLS FIRST") " LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED" },
+	[STMT_RUNNING_OWNERS] = { "running_owners",
+				  "SELECT owner, count(*) FROM job INDEXED BY job_leased WHERE state IN (4, 5)"
+				  " AND owner IS NOT NULL GROUP BY owner",
+				  "SELECT owner, count(*) FROM job WHERE state IN (4, 5) AND owner IS NOT NULL"
+				  " GROUP BY owner" },
+	[STMT_OWNER_LIST] = { "owner_list", "SELECT id, weight, running_max, zone FROM owner ORDER BY id" },
+	[STMT_OWNER_SET] = { "owner_set",
+			     "INSERT INTO owner (id, weight, running_max, zone) VALUES ($1, $2, $3, $4)"
+			     " ON CONFLICT (id) DO UPDATE SET weight = $2, running_max = $3, zone = $4" },
+	/* Whoever gives out work of an owner with a bound holds his row while he counts. */
+	[STMT_OWNER_HOLD] = { "owner_hold", "SELECT running_max FROM owner WHERE id = $1",
+			      "SELECT running_max FROM owner WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED" },
+	[STMT_OWNER_RUNNING] = { "owner_running",
+				 "SELECT count(*) FROM job INDEXED BY job_leased WHERE state IN (4, 5) AND owner = $1",
+				 "SELECT count(*) FROM job WHERE state IN (4, 5) AND owner = $1" },
+	[STMT_OWNER_WAITS] = { "owner_waits",
+			       "SELECT 1 FROM job INDEXED BY job_waiting WHERE state = 3 AND lane = $1 AND is_gated = 0"
+			       " AND owner = $2 LIMIT 1",
+			       "SELECT 1 FROM job WHERE state = 3 AND lane = $1 AND is_gated = 0 AND owner = $2"
+			       " ORDER BY priority DESC, id LIMIT 1" },
+
+	[STMT_KEY_FIND] = { "key_find", "SELECT id, n FROM limit_key WHERE owner = $1 AND name = $2",
+			    "SELECT id, n FROM limit_key WHERE owner = $1 AND name = $2 FOR NO KEY UPDATE" },
+	[STMT_KEY_ADD] = { "key_add",
+			   "INSERT INTO limit_key (owner, name, n, running) VALUES ($1, $2, $3, 0) RETURNING id",
+			   "INSERT INTO limit_key (owner, name, n, running) VALUES ($1, $2, $3, 0)"
+			   " ON CONFLICT (owner, name) DO UPDATE SET n = EXCLUDED.n RETURNING id" },
+	[STMT_KEY_SET_N] = { "key_set_n", "UPDATE limit_key SET n = $2 WHERE id = $1" },
+	[STMT_KEY_GET] = { "key_get", "SELECT name, n, running, owner FROM limit_key WHERE id = $1" },
+	[STMT_KEY_HOLD] = { "key_hold", "SELECT n - running FROM limit_key WHERE id = $1",
+			    "SELECT n - running FROM limit_key WHERE id = $1 FOR NO KEY UPDATE" },
+	[STMT_KEY_TRY] = { "key_try", "SELECT n - running FROM limit_key WHERE id = $1",
+			   "SELECT n - running FROM limit_key WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED" },
+	[STMT_KEY_RUNNING] = { "key_running", "UPDATE limit_key SET running = running + $2 WHERE id = $1" },
+	[STMT_KEY_LANE] = { "key_lane",
+			    "SELECT lane FROM " KEYED(" AND lane > $2") " ORDER BY lane LIMIT 1" },
+	[STMT_KEY_OPEN] = { "key_open", "SELECT count(*) FROM (SELECT 1 FROM " KEYED(
+						" AND lane = $2 AND is_gated = 0") " LIMIT $3) AS o" },
+	[STMT_KEY_BEST_GATED] = { "key_best_gated",
+				  "SELECT id, priority FROM " KEYED(
+					  " AND lane = $2 AND is_gated = 1") " ORDER BY priority DESC, id LIMIT 1" },
+	[STMT_KEY_WORST_OPEN] = { "key_worst_open",
+				  "SELECT id, priority FROM " KEYED(
+					  " AND lane = $2 AND is_gated = 0") " ORDER BY priority, id DESC LIMIT 1" },
+	[STMT_KEY_GATE] = { "key_gate",
+			    OR_FAIL("UPDATE", "job SET is_gated = $2 WHERE id = $1 AND state = 3") },
+	[STMT_KEY_HOLDERS] = { "key_holders",
+			       "SELECT id FROM job INDEXED BY job_leased WHERE state IN (4, 5) AND limit_key = $1 LIMIT $2",
+			       "SELECT id FROM job WHERE state IN (4, 5) AND limit_key = $1 LIMIT $2" },
 	[STMT_LEASE_RENEW] = { "lease_renew",
 			       "UPDATE job SET lease_until = $2 WHERE worker = $1 AND state IN (4, 5)"
 			       " AND (SELECT a.session_n FROM attempt a WHERE a.job = job.id AND a.n = job.attempt)"
@@ -444,8 +502,8 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			    "WITH beat AS (UPDATE slipway.server SET beat_at = " PG_NOW
 			    " WHERE id = $1 AND beat_at < " PG_NOW " - 4500)"
 			    " SELECT 1, l.id, CAST(0 AS BIGINT) FROM slipway.lane l CROSS JOIN LATERAL"
-			    " (SELECT 1 FROM slipway.job j WHERE j.state = 3 AND j.lane = l.id"
-			    " ORDER BY j.priority DESC, j.id LIMIT 1) AS first"
+			    " (SELECT 1 FROM slipway.job j WHERE j.state = 3 AND j.lane = l.id AND j.is_gated = 0"
+			    " ORDER BY j.owner NULLS FIRST, j.priority DESC, j.id LIMIT 1) AS first"
 			    " UNION ALL SELECT 2, id, attempt FROM slipway.job"
 			    " WHERE CAST($2 AS BIGINT) = 1 AND state IN (4, 5) AND is_cancel_asked = 1"
 			    " UNION ALL SELECT 3, run_at, 0 FROM (SELECT run_at FROM slipway.job WHERE state = 2"

@@ -106,6 +106,8 @@ void store_close(struct store *s)
 	struct db *reader = s->reader.db, *writer = s->writer.db;
 	tx_release(&s->reader);
 	tx_release(&s->writer);
+	shares_release(&s->shares);
+	idmap_release(&s->first_owners);
 	db_close(reader);
 	db_close(writer);
 	if (s->lock_fd >= 0)

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "model/choose.h"
 #include "store/tx_priv.h"
 
 /* Tasks for one thread. */
@@ -64,6 +65,10 @@ struct store {
 	struct err broken;		 /* the writer's: why nothing is written any more */
 	struct blobs blobs;
 	struct logs logs;
+	/* The writer's, for dispatch (candidates.c). */
+	struct shares shares;
+	struct idmap
+		first_owners; /* of lanes with more owners than one lease looks at: where the next one begins */
 };
 
 int queue_start(struct queue *q, struct store *s, void (*work)(struct store *, struct store_task *),

@@ -7,7 +7,7 @@
 #include "base/map.h"
 #include "model/submit.h"
 #include "store/ids_priv.h"
-#include "store/job_priv.h"
+#include "store/limit_keys_priv.h"
 
 /* A payload longer than this lives beside the row, so that a change of state rewrites few bytes. */
 enum { PAYLOAD_IN_ROW_MAX = 1024 };
@@ -32,6 +32,8 @@ struct plan {
 	/* Lines of a batch are mostly alike: the lane of the one before. */
 	const struct job_new *lane_of;
 	int64_t lane;
+	const struct job_new *key_of; /* and the limit key */
+	int64_t key_owner, key;
 	size_t *order; /* lines so that each comes after those of the batch it needs */
 };
 
@@ -328,12 +330,26 @@ static int find_lane(struct plan *p, const struct job_new *n, struct err *e)
 	return lane_id(p->tx, n->kind, n->isolation, n->arch, n->tags, &p->lane, e);
 }
 
+static bool is_same_key(const struct limit_key *a, const struct limit_key *b)
+{
+	return a->n == b->n && (a->name == b->name || (a->name && b->name && strcmp(a->name, b->name) == 0));
+}
+
+static int find_key(struct plan *p, int64_t owner, const struct job_new *n, struct err *e)
+{
+	if (p->key_of && p->key_owner == owner && is_same_key(&p->key_of->limit_key, &n->limit_key))
+		return 0;
+	p->key_of = n;
+	p->key_owner = owner;
+	return limit_key_id(p->tx, owner, &n->limit_key, &p->key, e);
+}
+
 static int add_row(struct plan *p, const struct plan_line *l, struct job_row *r, struct err *e)
 {
 	struct tx *tx = p->tx;
 	const struct job_new *n = l->new;
 	const char *payload = strlen(n->payload) > PAYLOAD_IN_ROW_MAX ? NULL : n->payload;
-	int64_t owner, target;
+	int64_t target;
 	*r = (struct job_row){ .events = 1, .is_needed = l->is_needed };
 	r->j.id = l->id;
 	r->j.kind = n->kind;
@@ -343,17 +359,21 @@ static int add_row(struct plan *p, const struct plan_line *l, struct job_row *r,
 	r->j.run_at_ms = n->run_at_ms;
 	r->j.exit_code = -1;
 	r->j.state = n->is_suspended ? STATE_SUSPENDED : job_state_free(tx, &r->j);
-	if (find_lane(p, n, e) < 0 || string_id(tx, n->owner, &owner, e) < 0 ||
-	    string_id(tx, n->target, &target, e) < 0)
+	if (find_lane(p, n, e) < 0 || string_id(tx, n->owner, &r->owner, e) < 0 ||
+	    string_id(tx, n->target, &target, e) < 0 || find_key(p, r->owner, n, e) < 0)
 		return -1;
 	r->j.lane = p->lane;
+	r->j.priority = n->priority;
+	r->limit_key = p->key;
+	bool is_gated = r->limit_key && r->j.state == STATE_WAITING;
 	if (tx_exec(tx, STMT_JOB_ADD,
 		    DB_ARGS(db_int(l->id), db_int((int)n->kind), db_int((int)r->j.state), db_int(r->j.lane),
 			    db_int(n->max_attempts), db_int(n->retry_delay_ms), db_int(n->run_at_ms),
-			    db_int(l->needs_left), db_int(l->is_needed), db_int(n->priority), db_ref(owner),
-			    db_ref(target), db_int(l->chain), db_int(tx->now_ms), db_int(n->timeout_ms),
-			    db_int(n->silence_ms), db_str(n->name ? n->name : ""), db_str_or_null(n->dedupe),
-			    db_str(payload)),
+			    db_int(l->needs_left), db_int(l->is_needed), db_int(n->priority),
+			    db_ref(r->owner), db_ref(target), db_int(l->chain), db_int(tx->now_ms),
+			    db_int(n->timeout_ms), db_int(n->silence_ms), db_str(n->name ? n->name : ""),
+			    db_str_or_null(n->dedupe), db_str(payload), db_ref(r->limit_key),
+			    db_int(is_gated)),
 		    NULL, e) < 0)
 		return -1;
 	return add_details(tx, l, !payload, e);

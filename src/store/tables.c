@@ -28,12 +28,14 @@ const struct table store_tables[] = {
 	  "id,name,machine,boot_id,session,session_n,version,arch,isolations,tags,slots,state,failures,beat_at,is_online,server,"
 	  "quarantine,quarantined,suspect_of,troubles,died,died_session,zones,status",
 	  "ittttittitiiiiiitiitiitt", 1 },
+	{ "owner", "id,weight,running_max,zone", "iiit", 1 },
+	{ "limit_key", "id,owner,name,n,running", "iitii", 1 },
 	{ "target", "id,name,suite,arch,image,image_bytes,state,updated,job", "ittttitii", 1 },
 	{ "job",
 	  "id,kind,state,reason,lane,worker,attempt,max_attempts,failures,losses,retry_delay,run_at,started,finished,"
 	  "lease_until,is_cancel_asked,needs_left,is_needed,events,exit_code,signal,artifacts,priority,owner,target,chain,"
-	  "created,timeout,silence,name,dedupe,progress,payload,result",
-	  "iiiiiiiiiiiiiiiiiiiiiiiiiiiiittttt", 1 },
+	  "created,timeout,silence,name,dedupe,progress,payload,result,limit_key,is_gated",
+	  "iiiiiiiiiiiiiiiiiiiiiiiiiiiiitttttii", 1 },
 	{ "payload", "job,body", "it", 1 },
 	{ "build", "job,type,source,version", "ittt", 1 },
 	{ "recipe", "job,text", "it", 1 },
@@ -70,6 +72,7 @@ static const struct db_stmt own[TABLES_OWN_COUNT] = {
 			     " setval(pg_get_serial_sequence('string', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM string), false),"
 			     " setval(pg_get_serial_sequence('lane', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM lane), false),"
 			     " setval(pg_get_serial_sequence('worker', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM worker), false),"
+			     " setval(pg_get_serial_sequence('limit_key', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM limit_key), false),"
 			     " setval(pg_get_serial_sequence('target', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM target), false),"
 			     " setval(pg_get_serial_sequence('audit', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM audit), false),"
 			     " setval(pg_get_serial_sequence('token', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM token), false)" },

@@ -1,4 +1,4 @@
-#include "store/tx_priv.h"
+#include "store/owners_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -297,6 +297,7 @@ void tx_release(struct tx *tx)
 	names_clear(&tx->strings);
 	names_clear(&tx->workers);
 	lanes_clear(&tx->lanes);
+	owner_cache_release(&tx->owners);
 	free(tx->strings.added);
 	free(tx->workers.added);
 	free(tx->lanes.added);

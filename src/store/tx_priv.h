@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/map.h"
 #include "db/db.h"
@@ -18,7 +19,6 @@
 #include "store/statements.h"
 #include "store/store.h"
 
-struct arena;
 struct name_entry;
 struct lane_entry;
 
@@ -45,6 +45,15 @@ struct remote {
 	bool is_aborted; /* it is known that the newest transaction was not committed */
 };
 
+/* What is set for owners (owners.c). */
+struct owner_row;
+struct owner_cache {
+	struct arena arena;
+	struct owner_row *rows; /* by id */
+	size_t len;
+	int64_t read_ms; /* boot clock; 0: not yet */
+};
+
 struct tx {
 	struct store *store;
 	struct db *db;
@@ -53,6 +62,7 @@ struct tx {
 	int64_t now_ms;
 	struct names strings, workers;
 	struct lanes lanes;
+	struct owner_cache owners;
 	int64_t tally[KIND_LAST + 1][STATE_LAST + 1]; /* differences not written yet */
 	struct store_change *changes;
 	size_t changes_len, changes_cap;

@@ -222,7 +222,7 @@ static void test_rules_in_the_database(void **state)
 			char sql[1024];
 			const char *row =
 				"INSERT INTO job SELECT 1000, 1, %d, 0, 1, NULL, 0, 1, 0, 0, 0, 0, 0, %d, %d, 0,"
-				"0, 0, 1, -1, 0, 0, 0, 1, NULL, 1000, 1, 0, 0, '', NULL, NULL, '{}', NULL;";
+				"0, 0, 1, -1, 0, 0, 0, 1, NULL, 1000, 1, 0, 0, '', NULL, NULL, '{}', NULL, NULL, 0;";
 			struct buf b = BUF_INIT;
 			buf_adds(&b, "BEGIN; DROP TRIGGER job_birth;");
 #pragma GCC diagnostic push

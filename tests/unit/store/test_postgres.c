@@ -104,6 +104,14 @@ static const struct {
 	const char *uses;
 } plans[] = {
 	{ STMT_TAKE_LANE, "Index Scan using job_waiting" },
+	{ STMT_TAKE_OWNERS, "Index Scan using job_waiting" },
+	{ STMT_RUNNING_OWNERS, "using job_leased" },
+	{ STMT_OWNER_RUNNING, "using job_leased" },
+	{ STMT_OWNER_WAITS, "using job_waiting" },
+	{ STMT_KEY_LANE, "using job_key" },
+	{ STMT_KEY_OPEN, "using job_key" },
+	{ STMT_KEY_BEST_GATED, "using job_key" },
+	{ STMT_KEY_WORST_OPEN, "using job_key" },
 	{ STMT_SCHEDULED_DUE, "Index Scan using job_scheduled" },
 	{ STMT_SCHEDULED_NEXT, "using job_scheduled" },
 	{ STMT_LEASE_ENDED, "Index Scan using job_leased" },
