@@ -72,6 +72,9 @@ struct spec {
 	int64_t grace_ms;   /* between TERM and KILL */
 };
 
+/* So many beyond its slots a worker may ask for, to have them at hand. */
+enum { LEASE_AHEAD_MAX = 64 };
+
 void spec_encode(const struct spec *s, struct buf *out);
 int spec_decode(const struct json_t *json, struct arena *a, struct spec *s, struct err *e);
 

@@ -14,6 +14,12 @@
 #include "run/run_priv.h"
 #include "run/spec_copy_priv.h"
 
+static void set_stuck(struct run_attempt *a, bool is_stuck)
+{
+	a->run->stuck += is_stuck - a->is_stuck;
+	a->is_stuck = is_stuck;
+}
+
 struct run_attempt *attempt_new(struct run *r, const struct spec *s, int slot, struct err *e)
 {
 	struct run_attempt *a = calloc(1, sizeof *a);
@@ -47,6 +53,7 @@ void attempt_free(struct run_attempt *a)
 {
 	if (!a)
 		return;
+	set_stuck(a, false);
 	pump_release(&a->pump);
 	cgroup_limits_close(&a->run->cgroup, &a->limits);
 	if (a->task >= 0)
@@ -154,7 +161,7 @@ void attempt_on_root_failed(struct run_attempt *a, const char *why)
 	if (a->halt)
 		return;
 	a->outcome.outcome = OUTCOME_SUCCEEDED;
-	attempt_fail(a, REASON_TARGET, "%s", why);
+	attempt_fail(a, REASON_INTERNAL, "%s", why);
 }
 
 /* With nothing in out/ there is nothing to look for: the first glob has no match. */
@@ -207,6 +214,7 @@ static void next_step(struct run_attempt *a)
 		struct err e = ERR_INIT;
 		a->halt = HALT_NONE;
 		a->is_killed = false;
+		set_stuck(a, false);
 		a->kill_at_ms = 0;
 		a->phase = PHASE_STEP;
 		a->step_started_ms = a->output_ms = clock_boot_ms();
@@ -372,8 +380,10 @@ void attempt_on_ended(struct run_attempt *a, const struct spawner_event *ev)
 static void send_signal(struct run_attempt *a, int sig)
 {
 	struct err e = ERR_INIT;
-	if (sig == SIGKILL)
+	if (sig == SIGKILL && !a->is_killed) {
 		a->is_killed = true;
+		a->killed_ms = clock_boot_ms();
+	}
 	spawner_kill(a->driver->spawner(a), a->id, a->slot, sig, &e);
 }
 
@@ -425,6 +435,8 @@ void attempt_on_time(struct run_attempt *a, int64_t now)
 		attempt_halt(a, HALT_SILENCE);
 	if (a->kill_at_ms && now >= a->kill_at_ms && !a->is_killed)
 		send_signal(a, SIGKILL);
+	if (a->is_killed && now >= a->killed_ms + a->run->options.stuck_ms)
+		set_stuck(a, true);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -451,5 +463,7 @@ int64_t attempt_deadline_ms(const struct run_attempt *a)
 		at = earlier(at, a->output_ms + s->silence_ms);
 	if (a->kill_at_ms && !a->is_killed)
 		at = earlier(at, a->kill_at_ms);
+	if (a->is_killed && !a->is_stuck)
+		at = earlier(at, a->killed_ms + a->run->options.stuck_ms);
 	return at;
 }

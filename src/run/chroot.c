@@ -58,7 +58,7 @@ static int open_root(struct run_attempt *a, struct err *e)
 static int prepare(struct run_attempt *a, struct err *e)
 {
 	if (!a->run->is_chroot_ready) {
-		attempt_fail(a, REASON_TARGET, "this worker cannot run chroots: %s", a->run->why_not);
+		attempt_fail(a, REASON_INTERNAL, "this worker cannot run chroots: %s", a->run->why_not);
 		return 0;
 	}
 	if (!a->image)

@@ -103,6 +103,10 @@ void folder_drop(struct run *r, int slot)
 	do
 		snprintf(to, sizeof to, "trash/%d.%lld", (int)getpid(), (long long)++r->serial);
 	while (renameat(r->work_fd, from, r->work_fd, to) < 0 && (errno == ENOTEMPTY || errno == EEXIST));
+	struct stat st;
+	if (fstatat(r->work_fd, from, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		err_set(&r->unclean, ERR_SYSTEM, "the folder %s/%s of an ended job cannot be put away",
+			r->work_path, from);
 	folder_release(&r->folders[slot]);
 	spawner_sweep(r->native, NULL);
 }

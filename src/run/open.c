@@ -20,7 +20,13 @@
 #include "base/hash.h"
 #include "run/run_priv.h"
 
-enum { LOCK_WAIT_MS = 10000, HELLO_WAIT_MS = 10000, LOG_DELAY_MS = 100, IMAGES_KEPT = 16 };
+enum {
+	LOCK_WAIT_MS = 10000,
+	HELLO_WAIT_MS = 10000,
+	LOG_DELAY_MS = 100,
+	STUCK_MS = 30000,
+	IMAGES_KEPT = 16,
+};
 
 static spawner_task_fn *const tasks[TASKS] = {
 	[TASK_INPUTS] = inputs_task,
@@ -202,6 +208,8 @@ int run_open(struct run **out, const struct run_options *o, struct err *e)
 		r->options.log_delay_ms = LOG_DELAY_MS;
 	if (!r->options.images_kept)
 		r->options.images_kept = IMAGES_KEPT;
+	if (!r->options.stuck_ms)
+		r->options.stuck_ms = STUCK_MS;
 	if (open_all(r, e) < 0) {
 		run_close(r);
 		return -1;

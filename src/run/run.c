@@ -202,6 +202,26 @@ void run_stop(struct run *r, int64_t job, int attempt, enum run_stop how)
 	}
 }
 
+bool run_is_unclean(const struct run *r, struct run_unclean *out)
+{
+	if (!r->stuck && r->unclean.code == ERR_NONE)
+		return false;
+	*out = (struct run_unclean){ .job = 0 };
+	for (int i = 0; r->stuck && i < RUN_SLOTS_MAX; i++) {
+		const struct run_attempt *a = r->slots[i];
+		if (!a || !a->is_stuck)
+			continue;
+		out->job = a->spec.job;
+		out->attempt = a->spec.attempt;
+		snprintf(out->reason, sizeof out->reason,
+			 "processes of job %lld were killed %lld s ago and are not dead", (long long)out->job,
+			 (long long)(clock_boot_ms() - a->killed_ms) / 1000);
+		return true;
+	}
+	snprintf(out->reason, sizeof out->reason, "%s", r->unclean.text);
+	return true;
+}
+
 void run_keep_until(struct run *r, int64_t boot_ms)
 {
 	spawner_keep_until(r->native, boot_ms, NULL);

@@ -40,6 +40,14 @@ struct run_events {
 	void (*on_finished)(void *ctx, const struct outcome *o, const int *artifact_fds);
 };
 
+/* What keeps this machine from being as clean as an idle one has to be. */
+struct run_unclean {
+	char reason[300]; /* for people */
+	/* The attempt whose processes do not die; job 0: it is not an attempt. */
+	int64_t job;
+	int attempt;
+};
+
 struct run_options {
 	const char *work_dir; /* made if absent; this worker's alone */
 	const char *log_dir;  /* where logs go; NULL: work_dir/logs */
@@ -47,6 +55,7 @@ struct run_options {
 	const char *blob_dir;
 	int64_t log_delay_ms; /* 0 = 100 */
 	bool is_disk_only;    /* be as where memory cannot hold a scratch; for tests */
+	int64_t stuck_ms;     /* killed and still not dead after this time is stuck; 0 = 30 s */
 	int ready_ms; /* how long a sandbox is kept ready: 0 = a minute, -1 = none is (sandbox/spawner.h) */
 	int images_kept; /* unpacked, though nobody uses them; 0 = 16 */
 	struct run_events events;
@@ -58,6 +67,9 @@ struct run_options {
 int run_open(struct run **out, const struct run_options *o, struct err *e);
 unsigned run_isolations(const struct run *r);
 const char *run_why_not(const struct run *r);
+/* true: of an attempt that is over something could not be removed, or killed; nothing more is to be started. An attempt
+ * whose processes live is not told to have finished. */
+bool run_is_unclean(const struct run *r, struct run_unclean *out);
 /* Kills what still runs, without callbacks, and waits until it is gone. NULL is fine. */
 void run_close(struct run *r);
 

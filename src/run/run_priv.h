@@ -87,7 +87,9 @@ struct run_attempt {
 	size_t step;	/* running, or next */
 	bool is_failed; /* a step failed, or what was before it */
 	bool is_root_open;
-	bool is_killed;	 /* KILL was sent */
+	bool is_killed; /* KILL was sent */
+	bool is_stuck;	/* long ago, and it is still not dead */
+	int64_t killed_ms;
 	bool has_result; /* a sandbox told so */
 	struct image *image;
 	int task; /* socket of its task; -1 */
@@ -112,7 +114,9 @@ struct run {
 	char *work_path; /* absolute */
 	struct spawner *native, *chroot;
 	bool is_chroot_ready;
-	bool is_disk_only; /* each scratch is on disk, whatever the spec says */
+	bool is_disk_only;  /* each scratch is on disk, whatever the spec says */
+	int stuck;	    /* attempts that are */
+	struct err unclean; /* why a folder could not be put away */
 	char why_not[256];
 	struct cgroup cgroup;
 	struct run_attempt *slots[RUN_SLOTS_MAX];

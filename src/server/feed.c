@@ -142,7 +142,8 @@ static int register_run(struct ask *a, struct tx *tx, struct err *e)
 		return -1;
 	enum attempt_outcome o = r->is_released ? OUTCOME_RELEASED : OUTCOME_LOST;
 	const char *why = r->is_released ? "the server was started again" : "its worker was started again";
-	return jobs_reclaim(tx, r->w.id, r->w.session, o, why, &n, e);
+	const struct attempt_view view = { hub_is_queued, a->server };
+	return jobs_reclaim(tx, r->w.id, r->w.session, o, why, &view, &n, e);
 }
 
 static void write_local(struct ask *a, struct json_writer *w)
@@ -219,8 +220,11 @@ struct beat {
 	size_t running_len, collecting_len;
 	const char *status;
 	bool is_status_due;
+	struct attempt_id *queued; /* those of `running` that have not begun */
+	size_t queued_len;
 	struct job *held;
 	size_t held_len;
+	bool is_disabled; /* a person wants it to run nothing: it is to give back what it has */
 };
 
 static bool is_among(const struct attempt_id *list, size_t n, int64_t job, int attempt)
@@ -260,13 +264,18 @@ static int reclaim_unknown(struct ask *a, struct beat *b, struct tx *tx, struct 
 		    is_among(b->collecting, b->collecting_len, j->id, j->attempt) ||
 		    tx_now_ms(tx) - j->started_ms <= server_beat_ms(a->server))
 			continue;
-		struct job_end end = { .job = j->id,
-				       .attempt = j->attempt,
-				       .outcome = OUTCOME_LOST,
-				       .reason = REASON_LOST,
-				       .exit_code = -1,
-				       .step = "",
-				       .detail = "its worker does not know of it" };
+		bool was_named = hub_was_named(a->server, j->id, j->attempt);
+		struct job_end end = {
+			.job = j->id,
+			.attempt = j->attempt,
+			.outcome = OUTCOME_LOST,
+			.reason = REASON_LOST,
+			.exit_code = -1,
+			.step = "",
+			.detail = was_named ? "its worker had it and denies it now: it may still run there"
+					    : "its worker does not know of it",
+			.is_untrue = was_named,
+		};
 		enum job_state state;
 		bool is_repeat;
 		if (jobs_finish(tx, &end, "server", &state, &is_repeat, e))
@@ -298,6 +307,11 @@ static void write_beat(struct ask *a, const struct beat *b)
 		if (b->held[i].is_cancel_asked)
 			feed_write_attempt(&w, b->held[i].id, b->held[i].attempt);
 	jw_end_array(&w);
+	jw_key(&w, "releases");
+	jw_begin_array(&w);
+	for (size_t i = 0; b->is_disabled && i < b->held_len; i++)
+		feed_write_attempt(&w, b->held[i].id, b->held[i].attempt);
+	jw_end_array(&w);
 	jw_key(&w, "stale");
 	jw_begin_array(&w);
 	write_stale(b, b->running, b->running_len, &w);
@@ -318,8 +332,19 @@ static int beat_run(struct ask *a, struct tx *tx, struct err *e)
 	/* The worker may have been with another server in between. Here, where grants are noted too, none is missed. */
 	if (store_is_shared(a->server->store))
 		hub_held_set(a->server, a->worker, a->session, b->held, b->held_len);
+	b->is_disabled = w.state == WORKER_DISABLED;
 	write_beat(a, b);
+	hub_note_beat(a->server, b->running, b->running_len, b->queued, b->queued_len);
+	hub_note_beat(a->server, b->collecting, b->collecting_len, NULL, 0);
 	return reclaim_unknown(a, b, tx, e);
+}
+
+/* A worker has said that it lives, and it could not be written down. */
+static void beat_failed(struct ask *a, const struct err *e)
+{
+	if (e->code == ERR_BUSY || e->code == ERR_UNREACHABLE || e->code == ERR_SYSTEM ||
+	    e->code == ERR_UNCERTAIN)
+		leases_note_out(a->server);
 }
 
 /* A worker with nothing to renew: that it lives is kept in memory, and told to the store now and then. */
@@ -347,7 +372,7 @@ static void note_status(struct ask *a, struct beat *b)
 
 void feed_beat(struct ask *a)
 {
-	static const char *const fields[] = { "running", "collecting", "status", NULL };
+	static const char *const fields[] = { "running", "collecting", "queued", "status", NULL };
 	struct err e = ERR_INIT;
 	bool is_there;
 	struct beat *b = arena_alloc(a->arena, sizeof *b);
@@ -356,12 +381,14 @@ void feed_beat(struct ask *a)
 	    feed_decode_attempts(body, "running", a->arena, &b->running, &b->running_len, &is_there, &e) ||
 	    feed_decode_attempts(body, "collecting", a->arena, &b->collecting, &b->collecting_len, &is_there,
 				 &e) ||
+	    feed_decode_attempts(body, "queued", a->arena, &b->queued, &b->queued_len, &is_there, &e) ||
 	    feed_decode_status(body, a->arena, &b->status, &e)) {
 		ask_fail(a, &e);
 		return;
 	}
 	a->data = b;
 	note_status(a, b);
+	a->failed = beat_failed;
 	if (b->running_len == 0 && b->collecting_len == 0 && is_idle(a)) {
 		write_beat(a, b);
 		ask_answer(a, 200);
@@ -377,7 +404,7 @@ static int leave_run(struct ask *a, struct tx *tx, struct err *e)
 	struct worker w;
 	int n;
 	if (workers_find_session(tx, a->worker, a->session, a->arena, &w, e) ||
-	    jobs_reclaim(tx, w.id, NULL, OUTCOME_RELEASED, "its worker was stopped", &n, e) ||
+	    jobs_reclaim(tx, w.id, NULL, OUTCOME_RELEASED, "its worker was stopped", NULL, &n, e) ||
 	    workers_set_online(tx, w.id, false, e))
 		return -1;
 	struct json_writer wr = ask_writer(a);

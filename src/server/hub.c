@@ -120,6 +120,49 @@ bool hub_holds(struct server *s, const char *worker, const char *hex, int64_t jo
 	return holds;
 }
 
+/* (locked) */
+static struct held *find_held(struct server *s, int64_t job, int attempt)
+{
+	struct held *h = idmap_find(&s->held, job);
+	return h && h->attempt == attempt ? h : NULL;
+}
+
+void hub_note_beat(struct server *s, const struct attempt_id *named, size_t n,
+		   const struct attempt_id *queued, size_t queued_len)
+{
+	struct held *h;
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < n; i++) {
+		if (!(h = find_held(s, named[i].job, named[i].attempt)))
+			continue;
+		h->is_named = true;
+		h->is_queued = false;
+	}
+	for (size_t i = 0; i < queued_len; i++)
+		if ((h = find_held(s, queued[i].job, queued[i].attempt)))
+			h->is_queued = true;
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool hub_was_named(struct server *s, int64_t job, int attempt)
+{
+	pthread_mutex_lock(&s->lock);
+	const struct held *h = find_held(s, job, attempt);
+	bool was_named = h && h->is_named;
+	pthread_mutex_unlock(&s->lock);
+	return was_named;
+}
+
+bool hub_is_queued(void *ctx, int64_t job, int attempt)
+{
+	struct server *s = ctx;
+	pthread_mutex_lock(&s->lock);
+	const struct held *h = find_held(s, job, attempt);
+	bool is_queued = h && h->is_queued;
+	pthread_mutex_unlock(&s->lock);
+	return is_queued;
+}
+
 void hub_held_set(struct server *s, const char *worker, const char *hex, const struct job *jobs, size_t n)
 {
 	pthread_mutex_lock(&s->lock);
@@ -413,5 +456,5 @@ void hub_watch(void *ctx, const struct store_change *changes, size_t n)
 	if (is_due)
 		tick_due_at(s, 0);
 	if (is_granted)
-		tick_expire_at(s, clock_boot_ms() + s->lease_ms + LEASE_GRACE_MS);
+		tick_expire_at(s, clock_boot_ms() + server_beat_ms(s));
 }

@@ -74,6 +74,9 @@ static int decode_results(struct lease_call *c, const json_t *body, struct err *
 		if (outcome_decode(json_array_get(list, i), a, &c->results[i].outcome, e))
 			return err_wrap(e, "result %zu", i + 1);
 		struct outcome *o = &c->results[i].outcome;
+		/* The machine failed, not the job: it is tried again, and counts on both. */
+		if (o->outcome == OUTCOME_FAILED && o->reason == REASON_INTERNAL)
+			o->outcome = OUTCOME_LOST;
 		/* A log that is here whole is as long as it is. */
 		o->log_bytes = o->log ? (int64_t)o->log_len : o->log_bytes;
 		check_artifacts(c->server, a, o);
@@ -81,63 +84,42 @@ static int decode_results(struct lease_call *c, const json_t *body, struct err *
 	return 0;
 }
 
+/* {"reason":"…","attempts":[[7,1]]} */
+static int decode_unclean(struct lease_call *c, const json_t *body, struct err *e)
+{
+	const json_t *o = json_object_get(body, "unclean");
+	bool is_there;
+	c->unclean = "";
+	if (!o)
+		return 0;
+	if (json_get_str(o, "reason", "", &c->unclean, e) ||
+	    feed_decode_attempts(o, "attempts", c->ask->arena, &c->stuck, &c->stuck_len, &is_there, e))
+		return err_wrap(e, "unclean");
+	return c->unclean[0] ? 0 : err_set(e, ERR_INVALID, "unclean: a reason is missing");
+}
+
 static int decode_call(struct lease_call *c, struct err *e)
 {
-	static const char *const fields[] = { "free", "wait_ms", "results", "holding", "status", NULL };
+	static const char *const fields[] = { "free",	 "wait_ms", "results", "holding",
+					      "dropped", "unclean", "status",  NULL };
+	bool is_there;
 	const json_t *body = ask_body(c->ask, fields, e);
 	int64_t n, wait_ms;
 	if (!body || json_get_int(body, "free", 0, 1 << 20, 0, &n, e) ||
 	    json_get_int(body, "wait_ms", 0, INT64_MAX, 0, &wait_ms, e) || decode_results(c, body, e) ||
 	    feed_decode_attempts(body, "holding", c->ask->arena, &c->holding, &c->holding_len,
 				 &c->has_holding, e) ||
-	    feed_decode_status(body, c->ask->arena, &c->status, e))
+	    feed_decode_attempts(body, "dropped", c->ask->arena, &c->dropped, &c->dropped_len, &is_there,
+				 e) ||
+	    decode_unclean(c, body, e) || feed_decode_status(body, c->ask->arena, &c->status, e))
 		return -1;
+	c->asked = n;
 	c->free = n < LEASE_JOBS_MAX ? (int)n : LEASE_JOBS_MAX;
 	c->until_ms = clock_boot_ms() + (wait_ms < PARK_MS_MAX ? wait_ms : PARK_MS_MAX);
 	return 0;
 }
 
 /* --- in the store --- */
-
-static bool is_listed(const struct attempt_id *list, size_t n, const struct job *j)
-{
-	for (size_t i = 0; i < n; i++)
-		if (list[i].job == j->id && list[i].attempt == j->attempt)
-			return true;
-	return false;
-}
-
-/* After a call whose answer may not have arrived: what the worker does not list it never got. */
-static int release_unlisted(struct lease_call *c, struct tx *tx, struct err *e)
-{
-	struct job *held;
-	size_t n;
-	if (jobs_held(tx, c->worker.id, &c->arena, &held, &n, e))
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (is_listed(c->holding, c->holding_len, &held[i]))
-			continue;
-		struct job_end end = { .job = held[i].id,
-				       .attempt = held[i].attempt,
-				       .outcome = OUTCOME_RELEASED,
-				       .exit_code = -1,
-				       .detail = "its worker never got it" };
-		enum job_state state;
-		bool is_repeat;
-		if (jobs_finish(tx, &end, "server", &state, &is_repeat, e) && e->code != ERR_STALE)
-			return -1;
-		err_clear(e);
-	}
-	return 0;
-}
-
-static int record(struct lease_call *c, struct tx *tx, struct err *e)
-{
-	for (size_t i = 0; i < c->results_len; i++)
-		if (lease_settle(tx, c->server, &c->arena, &c->worker, &c->results[i], e))
-			return -1;
-	return c->has_holding ? release_unlisted(c, tx, e) : 0;
-}
 
 static int refresh_lanes(struct server *s, struct tx *tx, struct err *e)
 {
@@ -232,6 +214,7 @@ static int lease_run(struct tx *tx, struct store_task *t, struct err *e)
 	struct server *s = c->server;
 	arena_release(&c->arena);
 	c->granted_len = 0;
+	c->is_greedy = false;
 	if (workers_find_session(tx, c->ask->worker, c->ask->session, &c->arena, &c->worker, e))
 		return -1;
 	if (note_status(c, tx, e))
@@ -245,9 +228,9 @@ static int lease_run(struct tx *tx, struct store_task *t, struct err *e)
 	bool may_take = c->free > 0 && !s->is_draining && !c->is_superseded;
 	pthread_mutex_unlock(&s->lock);
 	/* A transaction that is run again writes again what was undone. */
-	if (((!is_known || c->is_adopted) && adopt(c, tx, e)) || (!c->is_recorded && record(c, tx, e)))
+	if (((!is_known || c->is_adopted) && adopt(c, tx, e)) || (!c->is_recorded && lease_record(c, tx, e)))
 		return -1;
-	return may_take ? take(c, tx, e) : 0;
+	return may_take && !c->unclean[0] && !c->is_greedy ? take(c, tx, e) : 0;
 }
 
 /* --- after it --- */

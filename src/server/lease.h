@@ -18,6 +18,7 @@ struct lease_result {
 	const char *error; /* name of an err_code */
 };
 
+/* Of the feed. */
 struct attempt_id {
 	int64_t job;
 	int attempt;
@@ -29,19 +30,26 @@ struct lease_call {
 	struct store_task task;
 	struct arena arena; /* of the newest run */
 	int free;
+	int64_t asked;	  /* what it said is free */
 	int64_t until_ms; /* boot clock: park no longer */
 	struct lease_result *results;
 	size_t results_len;
 	struct attempt_id *holding;
 	size_t holding_len;
-	const char *status;	       /* "" = none came with it */
-	bool is_status_due;	       /* it is to be stored */
+	const char *status; /* "" = none came with it */
+	bool is_status_due; /* it is to be stored */
+	struct attempt_id *dropped;
+	size_t dropped_len;
+	const char *unclean;	  /* what its worker could not clean; "" */
+	struct attempt_id *stuck; /* attempts whose processes do not die */
+	size_t stuck_len;
 	bool has_holding, is_recorded; /* results and holding are done with */
 
 	/* of the newest run */
 	struct worker worker;
 	struct job_facts *granted;
 	size_t granted_len;
+	bool is_greedy;	 /* it was put into quarantine for it */
 	bool is_adopted; /* it made the session known; of this task, however often it runs */
 
 	/* guarded by the server's lock */
@@ -55,6 +63,9 @@ struct lease_call {
 void lease_answer_empty(struct lease_call *c);
 /* (locked) Run it again: there may be something for it. */
 void lease_again(struct lease_call *c);
+
+/* lease_record.c: results, and what else the call says of attempts. */
+int lease_record(struct lease_call *c, struct tx *tx, struct err *e);
 
 /* settle.c: record the end of one attempt with all that follows from it. ERR_STALE in `r` is no error. */
 int lease_settle(struct tx *tx, struct server *s, struct arena *a, const struct worker *w,

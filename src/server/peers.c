@@ -234,8 +234,13 @@ static void wait_a_while(struct server *s, struct err *e)
 }
 
 /* Said once each: a database that is gone is tried again at each look. */
-static void note_contact(struct peers *p, const struct err *e)
+static void note_contact(struct server *s, const struct err *e)
 {
+	struct peers *p = &s->peers;
+	if (!e->code && p->is_deaf && clock_boot_ms() - p->deaf_ms > server_beat_ms(s))
+		leases_note_out(s);
+	if (e->code && !p->is_deaf)
+		p->deaf_ms = clock_boot_ms();
 	if (e->code && !p->is_deaf)
 		log_err(e, "no contact with the other servers, trying again");
 	if (!e->code && p->is_deaf)
@@ -255,7 +260,7 @@ static void *peers_main(void *arg)
 			say(s, &e);
 		if (!e.code)
 			wait_a_while(s, &e);
-		note_contact(p, &e);
+		note_contact(s, &e);
 		if (e.code) {
 			struct pollfd wake = { .fd = p->stop_fd, .events = POLLIN };
 			poll(&wake, 1, LOOK_MS / 2 + (int)random_below(LOOK_MS));

@@ -258,6 +258,8 @@ static void task_done(struct store_task *t)
 {
 	struct ask *a = container_of(t, struct ask, task);
 	struct http_request *req = a->req;
+	if (t->rc && a->failed)
+		a->failed(a, &t->err);
 	if (t->rc)
 		ask_fail(a, &t->err);
 	else if (a->after)

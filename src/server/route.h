@@ -60,7 +60,8 @@ struct ask {
 	struct store_task task;
 	int (*run)(struct ask *a, struct tx *tx, struct err *e);
 	void (*after)(struct ask *a);
-	int status; /* 200 */
+	void (*failed)(struct ask *a, const struct err *e); /* the store refused the task; NULL */
+	int status;					    /* 200 */
 	struct buf reply;
 	json_t *json;			  /* the parsed body, or NULL */
 	void *data;			  /* the handler's */

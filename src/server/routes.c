@@ -72,18 +72,23 @@ const struct route routes[] = {
 	{ "POST", "/feed/lease", ACCESS_WORKER, feed_lease, BODY_LEASE, NULL, NULL,
 	  "Report results and take work, in one transaction. With results, work or cancels it answers at once; else it "
 	  "is parked for up to wait_ms. `holding` is given after a call whose answer may have been lost: attempts of "
-	  "this session that are not listed are released. A newer call of the session ends a parked one.",
+	  "this session that are not listed are released; `dropped` are those that the worker killed by itself because it "
+	  "could not renew them. `unclean` says that something of an ended attempt is still there, and of which (`attempts`) "
+	  "processes do not die: quarantine, and those jobs end as lost. A newer call of the session ends a parked one.",
 	  "{\"free\":2,\"wait_ms\":30000,\"results\":[{\"job\":7,\"attempt\":1,\"outcome\":\"succeeded\",…}],"
-	  "\"holding\":[[8,1]]}",
+	  "\"holding\":[[8,1]],\"dropped\":[],\"unclean\":{\"reason\":\"…\",\"attempts\":[[8,1]]}}",
 	  "{\"specs\":[{\"job\":9,\"attempt\":1,…}],\"results\":[{\"job\":7,\"attempt\":1,\"ok\":true}],"
 	  "\"cancels\":[{\"job\":8,\"attempt\":1}]}" },
 	{ "POST", "/feed/log", ACCESS_WORKER, feed_log, BODY_LOG, NULL, feed_log_params,
 	  "Append to the log of a held attempt. What is there already is no error, a gap is (409).",
 	  "the bytes", "{\"size\":4096}" },
 	{ "POST", "/feed/beat", ACCESS_WORKER, feed_beat, BODY_LEASE, NULL, NULL,
-	  "Renew all leases of the session. Attempts under `stale` are no longer this worker's and must be killed.",
-	  "{\"running\":[[7,1]],\"collecting\":[[8,1]]}",
-	  "{\"lease_ms\":20000,\"cancels\":[{\"job\":7,\"attempt\":1}],\"stale\":[[8,1]]}" },
+	  "Renew all leases of the session. Attempts under `stale` are no longer this worker's and must be killed; "
+	  "those under `releases` are to be ended and given back: it is disabled. `queued` are those of `running` that have "
+	  "not begun. Who leaves out without a result what a beat has named before is not believed any more: quarantine, and the job "
+	  "ends as lost, since it may still run there.",
+	  "{\"running\":[[7,1],[9,1]],\"collecting\":[[8,1]],\"queued\":[[9,1]]}",
+	  "{\"lease_ms\":20000,\"cancels\":[{\"job\":7,\"attempt\":1}],\"releases\":[],\"stale\":[[8,1]]}" },
 	{ "PUT", "/feed/artifact", ACCESS_WORKER, feed_artifact, BODY_BLOB, artifact_sink_begin,
 	  feed_artifact_params,
 	  "Bring a file that an outcome will name, or the rest of one that broke off. 201, or 200 if it is known; 409 if "
@@ -169,7 +174,7 @@ const struct route routes[] = {
 	  "\"failures\":5,\"quarantine\":{\"reason\":\"…\",\"since\":\"…\"},\"server\":\"…\",…}]}" },
 	{ "POST", "/v1/workers/{name}", ACCESS_ADMIN, worker_state_route, BODY_SMALL, NULL, NULL,
 	  "active: gets work; ends a quarantine and begins a new count of failures. draining: finishes what it has. "
-	  "disabled: gets none.",
+	  "disabled: gets none and gives back what it has.",
 	  "{\"state\":\"draining\"}", "{\"name\":\"builder1\",\"state\":\"draining\"}" },
 	{ "GET", "/v1/targets", ACCESS_READ, targets_list_route, 0, NULL, NULL, "All targets.", NULL,
 	  "{\"targets\":[{\"name\":\"bookworm-amd64\",\"suite\":\"bookworm\",\"arch\":\"amd64\",\"state\":\"ready\",…}]}" },

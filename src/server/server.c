@@ -3,6 +3,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "model/blame.h"
 #include "server/peers.h"
 #include "server/server_priv.h"
 #include "store/blobs.h"
@@ -15,7 +16,7 @@ enum { CONNECTIONS_MAX = 20000, TLS_CONNECTIONS_MAX = 10000 };
 
 int64_t server_beat_ms(const struct server *s)
 {
-	return s->lease_ms / 4;
+	return s->lease_ms / BLAME_BEATS_MISSED_MAX;
 }
 
 /* --- start --- */
@@ -34,26 +35,6 @@ static int store_type_files(struct server *s, struct err *e)
 	return 0;
 }
 
-struct start_task {
-	struct store_task task;
-	int64_t lease_ms;
-};
-
-/* Workers could not renew while there was no server: all get a full lease from now. */
-static int extend_leases(struct tx *tx, struct store_task *t, struct err *e)
-{
-	struct start_task *k = container_of(t, struct start_task, task);
-	CLEAN_ARENA struct arena a = ARENA_INIT;
-	struct worker *workers;
-	size_t n;
-	if (workers_list(tx, &a, &workers, &n, e))
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (workers[i].running && jobs_renew(tx, workers[i].id, tx_now_ms(tx) + k->lease_ms, e))
-			return -1;
-	return 0;
-}
-
 static int start_parts(struct server *s, const struct server_options *o, struct err *e)
 {
 	struct store_options so = {
@@ -65,15 +46,13 @@ static int start_parts(struct server *s, const struct server_options *o, struct 
 		.watch = hub_watch,
 		.ctx = s,
 	};
-	struct start_task k = { .task = { .run = extend_leases }, .lease_ms = s->lease_ms };
 	if (store_open(&s->store, &so, e))
 		return -1;
 	if (build_types_load(o->types_dir, &s->types, e))
 		return err_wrap(e, "build types");
 	if (store_type_files(s, e))
 		return -1;
-	if (store_write_wait(s->store, &k.task)) {
-		*e = k.task.err;
+	if (leases_begin(s, e)) {
 		if (o->db_url && e->code == ERR_BUSY)
 			e->code = ERR_UNREACHABLE;
 		return err_wrap(e, "extend leases");

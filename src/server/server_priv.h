@@ -8,6 +8,7 @@
 #define SLIPWAY_SERVER_SERVER_PRIV_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -54,6 +55,8 @@ struct held {
 	int attempt;
 	enum job_kind kind;
 	bool is_cancel_asked, is_cancel_told;
+	bool is_named;	/* a beat has named it */
+	bool is_queued; /* by the last beat it had not begun */
 	struct session *session;
 	struct held *next, **link;
 };
@@ -92,6 +95,13 @@ struct tick {
 	bool is_stopping;
 };
 
+/* leases.c; the tick's, but for was_out. */
+struct leases {
+	_Atomic bool was_out; /* since the last look the store refused a beat, or could not be reached */
+	bool is_excused;      /* to be said by the next look that works */
+	int64_t failing_ms;   /* boot clock: since when looks fail; 0 = they do not */
+};
+
 struct ear;
 /* peers.c */
 struct peers {
@@ -108,6 +118,7 @@ struct peers {
 	struct ear *ear;
 	int64_t look_ms, said_ms, silent_ms; /* boot clock: the next look, the last message, … */
 	bool is_deaf;
+	int64_t deaf_ms; /* since when */
 };
 
 struct offload_item;
@@ -134,6 +145,7 @@ struct server {
 	uid_t uid;
 	int64_t started_wall_ms, started_boot_ms;
 	struct tick tick;
+	struct leases leases;
 	struct offload offload, archive; /* what takes long; what takes very long: backups */
 	struct peers peers;
 	struct lane_cache lanes;
@@ -171,7 +183,15 @@ struct session *hub_session_set(struct server *s, const char *worker, const char
 void hub_session_remove(struct server *s, const char *worker);			  /* (locked) */
 int hub_held_add(struct server *s, struct session *session, const struct job *j); /* (locked) */
 bool hub_holds(struct server *s, const char *worker, const char *hex, int64_t job,
-	       int attempt);				 /* takes the lock */
+	       int attempt); /* takes the lock */
+/* What a beat said; each takes the lock. */
+struct attempt_id;
+void hub_note_beat(struct server *s, const struct attempt_id *named, size_t n,
+		   const struct attempt_id *queued, size_t queued_len);
+/* Is it known that a beat of this session has named it? Attempts have one session. */
+bool hub_was_named(struct server *s, int64_t job, int attempt);
+/* An attempt_view's: `ctx` is the server. */
+bool hub_is_queued(void *ctx, int64_t job, int attempt);
 void hub_park(struct server *s, struct lease_call *c);	 /* (locked) */
 void hub_unpark(struct server *s, struct lease_call *c); /* (locked) */
 /* Every parked call and alarm that is due, or all: it waits no longer. Gives when the next is due, 0 = none. */
@@ -194,6 +214,15 @@ void hub_held_set(struct server *s, const char *worker, const char *hex, const s
 bool hub_is_online(struct server *s, const struct worker *w);
 /* Its last sign of life, wall clock. */
 int64_t hub_heard_ms(struct server *s, const struct worker *w);
+
+/* leases.c */
+/* At the start: workers could not renew while there was no server. */
+int leases_begin(struct server *s, struct err *e);
+/* What has ended is lost. `planned_ms`: when this was to be done (boot clock). *next_ms: when the next one ends, of the
+ * store's clock, 0 = there is none. -1: the store refused. */
+int leases_look(struct server *s, int64_t planned_ms, int64_t *next_ms);
+/* This server could not take what a worker had to say. Any thread. */
+void leases_note_out(struct server *s);
 
 /* tick.c */
 int tick_start(struct server *s, struct err *e);

@@ -180,7 +180,7 @@ int lease_settle(struct tx *tx, struct server *s, struct arena *a, const struct 
 	end.worker = w->id;
 	/* A kind with nothing to say needs no look at the job: the fence is in jobs_finish(). A job not held here may
 	 * be a repeat, or held since before this server started. */
-	bool is_asked = (!k || k->settle) && o->outcome != OUTCOME_RELEASED;
+	bool is_asked = (!k || k->settle) && o->outcome != OUTCOME_RELEASED && o->outcome != OUTCOME_LOST;
 	bool is_fenced = !is_asked || attempts_check_lease(tx, o->job, o->attempt, w->id, e) == 0;
 	if (!is_fenced && e->code != ERR_STALE && e->code != ERR_NOT_FOUND)
 		return -1;

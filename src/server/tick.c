@@ -29,11 +29,6 @@ static int due(struct tx *tx, int64_t *next_ms, struct err *e)
 	return jobs_wake_due(tx, TICK_JOBS_MAX, next_ms, e);
 }
 
-static int expire(struct tx *tx, int64_t *next_ms, struct err *e)
-{
-	return jobs_expire(tx, TICK_JOBS_MAX, LEASE_GRACE_MS, next_ms, e);
-}
-
 /* Of servers that were killed before they had sealed them. */
 static int seal(struct tx *tx, int64_t *next_ms, struct err *e)
 {
@@ -47,6 +42,16 @@ static int tick_run(struct tx *tx, struct store_task *t, struct err *e)
 	return k->fn(tx, &k->next_ms, e);
 }
 
+/* On the boot clock, of a time of the store's; 0 stays 0. */
+static int64_t boot_time(struct server *s, int64_t next_ms)
+{
+	if (next_ms == 0)
+		return 0;
+	int64_t in_ms = next_ms - store_now_ms(s->store);
+	int64_t least_ms = store_is_shared(s->store) ? 1 + (int64_t)random_below(TICK_AGAIN_MS) : 0;
+	return clock_boot_ms() + (in_ms > least_ms ? in_ms : least_ms);
+}
+
 /* store_write_wait; or store_read_wait for one that only looks, and must not hold up those who write. */
 typedef int tick_wait_fn(struct store *s, struct store_task *t);
 
@@ -58,11 +63,19 @@ static int64_t do_duty(struct server *s, tick_duty_fn *fn, tick_wait_fn *wait)
 		log_err(&k.task.err, "tick");
 		return clock_boot_ms() + TICK_RETRY_MS;
 	}
-	if (k.next_ms == 0)
-		return 0;
-	int64_t in_ms = k.next_ms - store_now_ms(s->store);
-	int64_t least_ms = store_is_shared(s->store) ? 1 + (int64_t)random_below(TICK_AGAIN_MS) : 0;
-	return clock_boot_ms() + (in_ms > least_ms ? in_ms : least_ms);
+	return boot_time(s, k.next_ms);
+}
+
+static int64_t do_leases(struct server *s, int64_t planned_ms)
+{
+	int64_t next_ms;
+	if (leases_look(s, planned_ms, &next_ms))
+		return clock_boot_ms() + TICK_RETRY_MS;
+	int64_t at_ms = boot_time(s, next_ms), beat_ms = clock_boot_ms() + server_beat_ms(s);
+	/* Leases that other servers gave, and do not look after any more. */
+	if (at_ms == 0 && store_is_shared(s->store))
+		at_ms = clock_boot_ms() + s->lease_ms + (int64_t)random_below((uint64_t)s->lease_ms / 4 + 1);
+	return at_ms && at_ms > beat_ms ? beat_ms : at_ms;
 }
 
 static void plan(int64_t *at, int64_t boot_ms)
@@ -110,12 +123,6 @@ static bool take_duty(int64_t *at, int64_t now_ms)
 	return is_now;
 }
 
-/* Leases that other servers gave, and do not look after any more. */
-static int64_t others_leases_ms(const struct server *s)
-{
-	return clock_boot_ms() + s->lease_ms + (int64_t)random_below((uint64_t)s->lease_ms / 4 + 1);
-}
-
 static void *tick_loop(void *arg)
 {
 	struct server *s = arg;
@@ -123,6 +130,7 @@ static void *tick_loop(void *arg)
 	pthread_mutex_lock(&t->lock);
 	while (!t->is_stopping) {
 		int64_t now_ms = clock_boot_ms();
+		int64_t planned_ms = t->expire_ms;
 		bool is_due = take_duty(&t->due_ms, now_ms), is_expire = take_duty(&t->expire_ms, now_ms),
 		     is_park = take_duty(&t->park_ms, now_ms), is_seal = take_duty(&t->seal_ms, now_ms);
 		if (!is_due && !is_expire && !is_park && !is_seal) {
@@ -131,9 +139,7 @@ static void *tick_loop(void *arg)
 		}
 		pthread_mutex_unlock(&t->lock);
 		int64_t due_ms = is_due ? do_duty(s, due, store_write_wait) : 0,
-			expire_ms = is_expire ? do_duty(s, expire, store_write_wait) : 0;
-		if (is_expire && store_is_shared(s->store))
-			plan(&expire_ms, others_leases_ms(s));
+			expire_ms = is_expire ? do_leases(s, planned_ms) : 0;
 		int64_t seal_ms = is_seal ? do_duty(s, seal, store_read_wait) : 0;
 		int64_t park_ms = is_park ? hub_expire(s, now_ms, false) : 0;
 		pthread_mutex_lock(&t->lock);

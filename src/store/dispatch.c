@@ -75,6 +75,11 @@ int jobs_renew(struct tx *tx, int64_t worker, int64_t lease_until_ms, struct err
 	return tx_exec(tx, STMT_LEASE_RENEW, DB_ARGS(db_int(worker), db_int(lease_until_ms)), NULL, e);
 }
 
+int jobs_renew_all(struct tx *tx, int64_t lease_until_ms, struct err *e)
+{
+	return tx_exec(tx, STMT_LEASES_RENEW_ALL, DB_ARGS(db_int(lease_until_ms)), NULL, e);
+}
+
 int jobs_collecting(struct tx *tx, int64_t id, int attempt, struct err *e)
 {
 	struct job_row r;

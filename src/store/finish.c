@@ -5,6 +5,7 @@
 #include "store/ids_priv.h"
 #include "store/job_priv.h"
 #include "store/logs.h"
+#include "store/servers.h"
 
 static int add_artifacts(struct tx *tx, const struct job_end *end, struct err *e)
 {
@@ -66,9 +67,32 @@ static int judge(struct tx *tx, const struct job_row *r, const struct job_end *e
 	return 0;
 }
 
-int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *end, const char *actor,
+/* One that goes back and forth for ever is not to: after so many in a row that were given back this counts. */
+static int count_given_back(struct tx *tx, const struct job_row *r, struct job_end *end, struct err *e)
+{
+	int64_t n = 0;
+	if (end->outcome != OUTCOME_RELEASED || r->j.attempt <= BLAME_GIVEN_BACK_MAX)
+		return 0;
+	if (tx_get_int(tx, STMT_ATTEMPTS_GIVEN_BACK,
+		       DB_ARGS(db_int(r->j.id), db_int(r->j.attempt - BLAME_GIVEN_BACK_MAX),
+			       db_int(r->j.attempt)),
+		       &n, e) < 0)
+		return -1;
+	if (n == BLAME_GIVEN_BACK_MAX) {
+		end->outcome = OUTCOME_LOST;
+		end->reason = REASON_LOST;
+		end->detail = "it was given back too often in a row without having run";
+	}
+	return 0;
+}
+
+int job_end_attempt(struct tx *tx, struct job_row *r, const struct job_end *said, const char *actor,
 		    struct err *e)
 {
+	struct job_end counted = *said;
+	const struct job_end *end = &counted;
+	if (count_given_back(tx, r, &counted, e) < 0)
+		return -1;
 	struct verdict v = retry_decide(&r->j, end->outcome, end->reason, tx->now_ms);
 	struct blame b = { .is_job_out = false };
 	if (judge(tx, r, end, &v, &b, e) < 0)
@@ -127,44 +151,71 @@ int jobs_finish(struct tx *tx, const struct job_end *end, const char *actor, enu
 }
 
 /* An end that nobody reported. */
-static int end_unreported(struct tx *tx, int64_t id, enum attempt_outcome outcome, const char *detail,
-			  struct err *e)
+struct unreported {
+	enum attempt_outcome outcome;
+	const char *detail;
+	const struct attempt_view *view;
+};
+
+/* What was not heard of is the worker's server, and of the worker nothing is known. */
+static int is_anothers_outage(struct tx *tx, int64_t worker, bool *is_so, struct err *e)
+{
+	int64_t is_gone = 0;
+	*is_so = false;
+	if (!store_is_shared(tx->store))
+		return 0;
+	if (tx_get_int(tx, STMT_WORKER_SERVER_GONE,
+		       DB_ARGS(db_int(worker), db_int(store_server_id(tx->store))), &is_gone, e) < 0)
+		return -1;
+	*is_so = is_gone != 0;
+	return 0;
+}
+
+static int end_unreported(struct tx *tx, int64_t id, const struct unreported *u, struct err *e)
 {
 	struct job_row r;
+	bool is_outage = false;
 	if (job_row_get(tx, id, &r, e) < 0)
 		return -1;
 	/* Its end was reported to another server since the list was made. */
 	if (!state_is_leased(r.j.state))
 		return 0;
+	bool is_lost = u->outcome == OUTCOME_LOST;
+	if (is_lost && is_anothers_outage(tx, r.worker, &is_outage, e) < 0)
+		return -1;
+	bool was_queued = is_lost && u->view && u->view->is_queued(u->view->ctx, id, r.j.attempt);
+	is_lost = is_lost && !is_outage && !was_queued;
 	struct job_end end = { .job = id,
 			       .attempt = r.j.attempt,
-			       .outcome = outcome,
-			       .reason = outcome == OUTCOME_LOST ? REASON_LOST : REASON_NONE,
-			       .detail = detail,
+			       .outcome = is_lost ? OUTCOME_LOST : OUTCOME_RELEASED,
+			       .reason = is_lost ? REASON_LOST : REASON_NONE,
+			       .detail = is_outage    ? "its worker's server was not heard of"
+					 : was_queued ? "its worker had not begun it when it was lost"
+						      : u->detail,
 			       .exit_code = -1,
-			       .is_death = outcome == OUTCOME_LOST };
+			       .is_death = is_lost };
 	/* What it wrote until then is its log. */
 	end.log_bytes = log_size(tx->store, id, r.j.attempt);
 	return job_end_attempt(tx, &r, &end, "server", e);
 }
 
-static int end_all(struct tx *tx, const struct ids *ids, enum attempt_outcome outcome, const char *detail,
-		   struct err *e)
+static int end_all(struct tx *tx, const struct ids *ids, const struct unreported *u, struct err *e)
 {
 	for (size_t i = 0; i < ids->len; i++)
-		if (end_unreported(tx, ids->at[i], outcome, detail, e) < 0)
+		if (end_unreported(tx, ids->at[i], u, e) < 0)
 			return -1;
 	return 0;
 }
 
-int jobs_expire(struct tx *tx, int limit, int64_t grace_ms, int64_t *next_ms, struct err *e)
+int jobs_expire(struct tx *tx, int limit, int64_t grace_ms, const struct attempt_view *v, int64_t *next_ms,
+		struct err *e)
 {
 	CLEAN_IDS struct ids ids = IDS_INIT;
+	const struct unreported u = { OUTCOME_LOST, "its worker was not heard of", v };
 	*next_ms = 0;
 	if (ids_query(tx, STMT_LEASE_ENDED, DB_ARGS(db_int(tx->now_ms - grace_ms), db_int(limit)), &ids, e) <
 		    0 ||
-	    end_all(tx, &ids, OUTCOME_LOST, "its worker was not heard of", e) < 0 ||
-	    tx_get_int(tx, STMT_LEASE_NEXT, DB_NO_ARGS, next_ms, e) < 0)
+	    end_all(tx, &ids, &u, e) < 0 || tx_get_int(tx, STMT_LEASE_NEXT, DB_NO_ARGS, next_ms, e) < 0)
 		return -1;
 	if (*next_ms)
 		*next_ms += grace_ms + 1;
@@ -172,14 +223,15 @@ int jobs_expire(struct tx *tx, int limit, int64_t grace_ms, int64_t *next_ms, st
 }
 
 int jobs_reclaim(struct tx *tx, int64_t worker, const char *session, enum attempt_outcome outcome,
-		 const char *detail, int *n, struct err *e)
+		 const char *detail, const struct attempt_view *v, int *n, struct err *e)
 {
 	CLEAN_IDS struct ids ids = IDS_INIT;
+	const struct unreported u = { outcome, detail, v };
 	*n = 0;
 	if (outcome != OUTCOME_LOST && outcome != OUTCOME_RELEASED)
 		return err_set(e, ERR_INVALID, "reclaimed attempts are lost or released");
 	if (ids_query(tx, STMT_LEASED_OF, DB_ARGS(db_int(worker), db_str(session)), &ids, e) < 0 ||
-	    end_all(tx, &ids, outcome, detail, e) < 0)
+	    end_all(tx, &ids, &u, e) < 0)
 		return -1;
 	*n = (int)ids.len;
 	return 0;

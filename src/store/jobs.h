@@ -107,12 +107,21 @@ int jobs_set_priority(struct tx *tx, int64_t id, int priority, const char *actor
 
 /* Duties of time, for the server's tick. *next_ms: when to come again (0 = nothing scheduled). */
 int jobs_wake_due(struct tx *tx, int limit, int64_t *next_ms, struct err *e);
-/* Attempts whose lease ended more than `grace` ago are lost. */
-int jobs_expire(struct tx *tx, int limit, int64_t grace_ms, int64_t *next_ms, struct err *e);
+/* What is known of attempts beside the tables: whether one was still queued at its worker when that was last heard of.
+ * Such a one is given back and not lost. NULL: nothing is known. */
+struct attempt_view {
+	bool (*is_queued)(void *ctx, int64_t job, int attempt);
+	void *ctx;
+};
+/* Attempts whose lease ended more than `grace` ago are lost; given back, if another server is what was not heard of. */
+int jobs_expire(struct tx *tx, int limit, int64_t grace_ms, const struct attempt_view *v, int64_t *next_ms,
+		struct err *e);
 /* Every attempt this worker holds from another session than `session` (NULL: any) ends as `outcome` (LOST or
  * RELEASED). Gives how many. */
 int jobs_reclaim(struct tx *tx, int64_t worker, const char *session, enum attempt_outcome outcome,
-		 const char *detail, int *n, struct err *e);
+		 const char *detail, const struct attempt_view *v, int *n, struct err *e);
+/* Every worker's leases are good until then at least, whatever they were. */
+int jobs_renew_all(struct tx *tx, int64_t lease_until_ms, struct err *e);
 /* The attempts a worker holds now, with cancel_asked. */
 int jobs_held(struct tx *tx, int64_t worker, struct arena *a, struct job **out, size_t *n, struct err *e);
 /* depwait builds of a target wait again. */

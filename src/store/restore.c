@@ -183,7 +183,7 @@ static int release_all(struct tx *tx, struct store_task *t, struct err *e)
 	for (size_t i = 0; i < len; i++)
 		if (workers[i].running &&
 		    jobs_reclaim(tx, workers[i].id, NULL, OUTCOME_RELEASED,
-				 "the installation was restored from a backup", &n, e) < 0)
+				 "the installation was restored from a backup", NULL, &n, e) < 0)
 			return -1;
 	return 0;
 }

@@ -49,6 +49,9 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 		"SELECT " WORKER_COLUMNS ",(SELECT count(*) FROM server s WHERE s.id = worker.server" \
 		" AND s." PG_IS_ALIVE                                                                 \
 		"),(SELECT name FROM server s WHERE s.id = worker.server),status FROM worker " rest
+#define IS_OF_SESSION                                                                         \
+	" AND (SELECT a.session_n FROM attempt a WHERE a.job = job.id AND a.n = job.attempt)" \
+	" = (SELECT w.session_n FROM worker w WHERE w.id = job.worker)"
 #define WORKER_BLAME                                                                             \
 	"SELECT name, session_n, failures, troubles, died, died_session, quarantine FROM worker" \
 	" WHERE id = $1"
@@ -397,6 +400,16 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				  " WHERE a.job = $1 AND a.outcome = 5) ORDER BY w.id" },
 	[STMT_ATTEMPT_SESSION_N] = { "attempt_session_n",
 				     "SELECT session_n FROM attempt WHERE job = $1 AND n = $2" },
+	[STMT_ATTEMPTS_GIVEN_BACK] = { "attempts_given_back",
+				       "SELECT count(*) FROM attempt WHERE job = $1 AND n >= $2 AND n < $3 AND outcome = 4" },
+	[STMT_WORKER_SERVER_GONE] = { "worker_server_gone", "SELECT 0",
+				      "SELECT count(*) FROM worker w WHERE w.id = $1 AND w.server <> $2 AND NOT EXISTS"
+				      " (SELECT 1 FROM server s WHERE s.id = w.server AND s." PG_IS_ALIVE
+				      ")" },
+	/* Not those of an older session: nobody renews them. */
+	[STMT_LEASES_RENEW_ALL] = { "leases_renew_all",
+				    "UPDATE job INDEXED BY job_leased SET lease_until = $1 WHERE state IN (4, 5) AND lease_until < $1" IS_OF_SESSION,
+				    "UPDATE job SET lease_until = $1 WHERE state IN (4, 5) AND lease_until < $1" IS_OF_SESSION },
 	[STMT_JOB_NAME] = { "job_name", "SELECT name FROM job WHERE id = $1" },
 	[STMT_WORKER_COUNT] = { "worker_count", "SELECT count(*) FROM worker" },
 	[STMT_WORKER_LIST] = { "worker_list", WORKERS("ORDER BY worker.name") },

@@ -42,6 +42,7 @@ static void on_beat(void *ctx, struct client_reply *r, const struct err *e)
 	worker_has_contact(w);
 	session_renewed(w, sent_ms);
 	held_walk(w, json_object_get(json, "cancels"), held_cancel);
+	held_walk(w, json_object_get(json, "releases"), held_release);
 	held_walk(w, json_object_get(json, "stale"), lose);
 }
 
@@ -55,6 +56,11 @@ static bool is_not_collecting(const struct held *h)
 	return !h->is_collecting;
 }
 
+static bool is_queued(const struct held *h)
+{
+	return h->stage == HELD_QUEUED;
+}
+
 static void write_beat(struct worker_loop *w, struct buf *out)
 {
 	struct json_writer jw;
@@ -65,6 +71,10 @@ static void write_beat(struct worker_loop *w, struct buf *out)
 	held_write(w, is_not_collecting, &jw);
 	jw_key(&jw, "collecting");
 	held_write(w, is_collecting, &jw);
+	if (w->held[HELD_QUEUED].count) {
+		jw_key(&jw, "queued");
+		held_write(w, is_queued, &jw);
+	}
 	status_write(w, &jw);
 	jw_end_object(&jw);
 }
@@ -74,7 +84,7 @@ void beat_turn(struct worker_loop *w)
 	int64_t now = clock_boot_ms(), timeout_ms;
 	struct buf json = BUF_INIT;
 
-	if (!w->is_registered || w->is_beating || !held_count(w))
+	if (!w->is_registered || w->is_beating || !held_count(w) || w->given_up_len)
 		return;
 	/* What came with the answer to a call that had waited long is renewed early. */
 	if (w->keep_until_ms - now < w->lease_ms / 3 && w->beat_due_ms > now &&

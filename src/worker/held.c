@@ -187,11 +187,50 @@ void held_cancel(struct worker_loop *w, int64_t job, int attempt)
 	}
 }
 
+void held_release(struct worker_loop *w, int64_t job, int attempt)
+{
+	struct held *h = held_find(w, job, attempt);
+
+	if (h && h->stage == HELD_QUEUED)
+		held_end(h, OUTCOME_RELEASED, REASON_NONE, "its worker was disabled");
+	else if (h && h->stage == HELD_RUNNING)
+		run_stop(w->run, job, attempt, RUN_STOP_RELEASE);
+}
+
 void held_drop(struct held *h)
 {
 	if (h->stage == HELD_RUNNING)
 		run_stop(h->worker->run, h->spec.job, h->spec.attempt, RUN_STOP_STALE);
 	held_free(h);
+}
+
+void held_give_up(struct held *h)
+{
+	struct worker_loop *w = h->worker;
+
+	if (w->given_up_len == w->given_up_cap) {
+		size_t cap = w->given_up_cap * 2 + 16;
+		struct attempt_pair *more = reallocarray(w->given_up, cap, sizeof(*more));
+
+		if (more) {
+			w->given_up = more;
+			w->given_up_cap = cap;
+		}
+	}
+	if (w->given_up_len < w->given_up_cap)
+		w->given_up[w->given_up_len++] = (struct attempt_pair){ h->spec.job, h->spec.attempt };
+	held_drop(h);
+}
+
+void held_refuse(struct worker_loop *w, int64_t job, int attempt, const char *why)
+{
+	struct arena a = ARENA_INIT;
+	const char *detail = arena_strdup(&a, why);
+	const struct spec s = { .job = job, .attempt = attempt };
+	struct held *h = held_add(w, &a, &s);
+
+	if (h)
+		held_end(h, OUTCOME_FAILED, REASON_INTERNAL, detail ? detail : "");
 }
 
 static void start(struct worker_loop *w, struct held *h)

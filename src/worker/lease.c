@@ -16,8 +16,8 @@ enum {
 	TIMEOUT_MS = 30000, /* of a call that is to be answered at once; beyond the wait for one that waits */
 	SHORT_RUN_US = 50000, /* attempts shorter than this are fetched ahead */
 	AHEAD_US = 40000,     /* as many as run in this time … */
-	AHEAD_MAX = 64,	      /* … but not more */
-	STUCK_MS = 1000,      /* what was fetched ahead and does not get a slot in this time is given back */
+	/* … but not more than LEASE_AHEAD_MAX */
+	STUCK_MS = 1000, /* what was fetched ahead and does not get a slot in this time is given back */
 	/* While enough work is here, results may wait this long for company. */
 	GATHER_MS = 10,
 	GATHER_MAX = 24,
@@ -42,7 +42,14 @@ static unsigned ahead(const struct worker_loop *w)
 	if (mean > SHORT_RUN_US ||
 	    (oldest && (clock_boot_ns() - oldest->started_ns) / 1000 > 4 * SHORT_RUN_US))
 		return 0;
-	return n > AHEAD_MAX ? AHEAD_MAX : (unsigned)n;
+	return n > LEASE_AHEAD_MAX ? LEASE_AHEAD_MAX : (unsigned)n;
+}
+
+static bool is_unclean(const struct worker_loop *w)
+{
+	struct run_unclean u;
+
+	return run_is_unclean(w->run, &u);
 }
 
 static int want(const struct worker_loop *w)
@@ -55,7 +62,7 @@ static int want(const struct worker_loop *w)
 
 	if (late > (unsigned)w->options->slots)
 		used += late - (unsigned)w->options->slots;
-	return w->is_stopping || w->disk.is_low || used >= room ? 0 : (int)(room - used);
+	return w->is_stopping || w->disk.is_low || is_unclean(w) || used >= room ? 0 : (int)(room - used);
 }
 
 static void call_failed(struct worker_loop *w)
@@ -121,7 +128,18 @@ static int take_spec(struct worker_loop *w, const json_t *json, struct err *e)
 	return 0;
 }
 
-/* A spec that cannot be read is not held: the server sees that it is missing and takes it back. */
+/* Whose is it? Of one that does not even say that the server sees that it is missing, and takes it back. */
+static void refuse_spec(struct worker_loop *w, const json_t *spec, const struct err *e)
+{
+	const json_t *job = json_object_get(spec, "job"), *attempt = json_object_get(spec, "attempt");
+
+	log_err(e, "a spec of the server cannot be used");
+	if (json_is_integer(job) && json_is_integer(attempt))
+		held_refuse(w, json_integer_value(job), (int)json_integer_value(attempt), e->text);
+	else
+		w->is_uncertain = true;
+}
+
 static void take_specs(struct worker_loop *w, const json_t *specs)
 {
 	size_t i;
@@ -130,10 +148,8 @@ static void take_specs(struct worker_loop *w, const json_t *specs)
 	json_array_foreach (specs, i, item) {
 		struct err e = ERR_INIT;
 
-		if (take_spec(w, item, &e) < 0) {
-			log_err(&e, "a spec of the server cannot be used");
-			w->is_uncertain = true;
-		}
+		if (take_spec(w, item, &e) < 0)
+			refuse_spec(w, item, &e);
 	}
 }
 
@@ -165,8 +181,11 @@ static void on_answer(void *ctx, struct client_reply *r, const struct err *e)
 	w->failures = 0;
 	worker_has_contact(w);
 	w->answered_ms = clock_boot_ms();
-	if (call->has_holding)
+	if (call->has_holding) {
 		w->is_uncertain = false;
+		w->given_up_len = 0;
+	}
+	w->is_unclean_told = w->is_unclean_told || call->has_unclean;
 	session_renewed(w, call->sent_ms);
 	if (call == &w->report)
 		take_results(w, json_object_get(json, "results"));
@@ -191,6 +210,42 @@ static void write_results(struct worker_loop *w, struct json_writer *jw)
 	jw_end_array(jw);
 }
 
+static void write_given_up(const struct worker_loop *w, struct json_writer *jw)
+{
+	jw_key(jw, "dropped");
+	jw_begin_array(jw);
+	for (size_t i = 0; i < w->given_up_len; i++) {
+		jw_begin_array(jw);
+		jw_int(jw, w->given_up[i].job);
+		jw_int(jw, w->given_up[i].attempt);
+		jw_end_array(jw);
+	}
+	jw_end_array(jw);
+}
+
+/* true: there is something to say. */
+static bool write_unclean(const struct worker_loop *w, struct json_writer *jw)
+{
+	struct run_unclean u;
+
+	if (!run_is_unclean(w->run, &u))
+		return false;
+	jw_key(jw, "unclean");
+	jw_begin_object(jw);
+	jw_kstr(jw, "reason", u.reason);
+	jw_key(jw, "attempts");
+	jw_begin_array(jw);
+	if (u.job) {
+		jw_begin_array(jw);
+		jw_int(jw, u.job);
+		jw_int(jw, u.attempt);
+		jw_end_array(jw);
+	}
+	jw_end_array(jw);
+	jw_end_object(jw);
+	return true;
+}
+
 static void send(struct worker_loop *w, struct lease_call *call, int64_t wait_ms)
 {
 	struct buf json = BUF_INIT;
@@ -207,7 +262,10 @@ static void send(struct worker_loop *w, struct lease_call *call, int64_t wait_ms
 	if (w->is_uncertain) {
 		jw_key(&jw, "holding");
 		held_write(w, NULL, &jw);
+		if (w->given_up_len)
+			write_given_up(w, &jw);
 	}
+	call->has_unclean = write_unclean(w, &jw);
 	if (call == &w->report)
 		write_results(w, &jw);
 	status_write(w, &jw);
@@ -256,6 +314,8 @@ static bool report_is_due(struct worker_loop *w, int64_t now)
 {
 	const struct held_list *done = &w->held[HELD_DONE];
 
+	if (is_unclean(w) && !w->is_unclean_told)
+		return true;
 	if (!done->count)
 		return w->waiting.job && (want(w) > w->waiting.free || w->is_status_due);
 	if (may_gather(w, now)) {

@@ -36,11 +36,11 @@ void session_renewed(struct worker_loop *w, int64_t sent_ms)
 	}
 }
 
-static void drop_stages(struct worker_loop *w, enum held_stage to)
+static void drop_stages(struct worker_loop *w, enum held_stage to, void (*drop)(struct held *))
 {
 	for (int stage = 0; stage <= (int)to; stage++)
 		while (w->held[stage].first)
-			held_drop(w->held[stage].first);
+			drop(w->held[stage].first);
 }
 
 bool session_check_deadline(struct worker_loop *w)
@@ -58,7 +58,7 @@ bool session_check_deadline(struct worker_loop *w)
 	if (live) {
 		log_line(LOG_LEVEL_WARN, "the lease could not be renewed in time: %u attempts are given up",
 			 live);
-		drop_stages(w, HELD_DELIVERING);
+		drop_stages(w, HELD_DELIVERING, held_give_up);
 		/* The results that wait may still be wanted; what is not named in the next call is given back. */
 		w->is_uncertain = true;
 		lease_cancel_all(w);
@@ -87,7 +87,9 @@ void session_lost(struct worker_loop *w, const struct err *why)
 	log_err(why, "the server has ended this session");
 	w->is_registered = false;
 	lease_cancel_all(w);
-	drop_stages(w, HELD_SENT);
+	drop_stages(w, HELD_SENT, held_drop);
+	w->given_up_len = 0;
+	w->is_unclean_told = false;
 	w->is_uncertain = false;
 	w->keep_until_ms = w->kept_until_ms = 0;
 	if (w->run)

@@ -294,6 +294,7 @@ static void release(struct worker_loop *w)
 	deliver_release(w);
 	if (w->signal_fd >= 0)
 		close(w->signal_fd);
+	free(w->given_up);
 	free(w->blob_dir);
 	free(w->log_dir);
 }

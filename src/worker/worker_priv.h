@@ -93,8 +93,14 @@ void held_report(struct held *h);
 void held_write(const struct worker_loop *w, bool (*which)(const struct held *), struct json_writer *jw);
 /* Somebody asked to cancel it; one that is not held or is over is left alone. */
 void held_cancel(struct worker_loop *w, int64_t job, int attempt);
+/* End it and give it back. */
+void held_release(struct worker_loop *w, int64_t job, int attempt);
 /* The lease is gone: kill and forget. */
 void held_drop(struct held *h);
+/* The same by our own decision, which the server is to be told. */
+void held_give_up(struct held *h);
+/* Not to be held at all: the server hears that this worker cannot run it. */
+void held_refuse(struct worker_loop *w, int64_t job, int attempt, const char *why);
 /* Start what is queued as far as slots are free. */
 void held_start_queued(struct worker_loop *w);
 /* Callbacks of struct run_events. */
@@ -130,7 +136,7 @@ struct lease_call {
 	struct client_job *job; /* NULL: none under way */
 	int64_t sent_ms;
 	int free;
-	bool has_holding;
+	bool has_holding, has_unclean;
 };
 
 struct worker_loop {
@@ -165,12 +171,19 @@ struct worker_loop {
 	int64_t next_ms;	    /* when another server was turned to */
 
 	struct held_list held[HELD_STAGES];
+	/* What was given up since the server last heard what is held; without beats meanwhile, which would deny them. */
+	struct attempt_pair {
+		int64_t job;
+		int attempt;
+	} * given_up;
+	size_t given_up_len, given_up_cap;
 
 	/* lease.c: one call that waits for work, one that carries results. */
 	struct lease_call waiting, report;
 	int64_t lease_after_ms; /* no lease call before this */
 	int64_t answered_ms;	/* when the last answer came */
 	bool is_uncertain;	/* the fate of a call is not known */
+	bool is_unclean_told;	/* the server knows that this worker must not have more */
 	int64_t mean_run_us;	/* of recent attempts */
 
 	/* beat.c */

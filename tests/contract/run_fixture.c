@@ -118,6 +118,7 @@ void rx_open(struct rx *fx)
 		.ctx = fx,
 		.is_disk_only = fx->is_disk_only,
 		.ready_ms = fx->ready_ms,
+		.stuck_ms = fx->stuck_ms,
 	};
 	if (run_open(&fx->run, &o, &fx->err) < 0)
 		fail_msg("%s", fx->err.text);
@@ -125,7 +126,9 @@ void rx_open(struct rx *fx)
 
 bool rx_init(struct rx *fx, enum isolation isolation)
 {
-	*fx = (struct rx){ .is_disk_only = fx->is_disk_only, .ready_ms = fx->ready_ms };
+	*fx = (struct rx){ .is_disk_only = fx->is_disk_only,
+			   .ready_ms = fx->ready_ms,
+			   .stuck_ms = fx->stuck_ms };
 	buf_init(&fx->log);
 	fx->isolation = isolation;
 	snprintf(fx->dir, sizeof fx->dir, "/tmp/run-test-XXXXXX");

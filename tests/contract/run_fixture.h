@@ -28,6 +28,7 @@ struct rx {
 	enum isolation isolation;
 	bool is_disk_only; /* kept by rx_init */
 	int ready_ms;	   /* the same */
+	int64_t stuck_ms;  /* the same */
 	struct run *run;
 	struct err err;
 	int finished, succeeded, collecting;

@@ -828,7 +828,7 @@ static void test_chroot_root_cannot_be_made(void **state)
 		s.inputs = &in;
 		s.inputs_len = (size_t)n;
 		rx_run(fx, &s);
-		rx_assert_outcome(fx, OUTCOME_FAILED, REASON_TARGET);
+		rx_assert_outcome(fx, OUTCOME_FAILED, REASON_INTERNAL);
 		assert_non_null(strstr(fx->detail, "mount the root image: No such file"));
 	}
 	assert_int_equal(rename(to, from), 0);

@@ -234,13 +234,13 @@ static int do_reclaim(struct tx *tx, void *ctx, struct err *e)
 {
 	struct fx *fx = ctx;
 	int n;
-	return jobs_reclaim(tx, fx->worker.id, NULL, OUTCOME_LOST, "gone", &n, e);
+	return jobs_reclaim(tx, fx->worker.id, NULL, OUTCOME_LOST, "gone", NULL, &n, e);
 }
 
 static int do_expire(struct tx *tx, void *ctx, struct err *e)
 {
 	int64_t next_ms;
-	return jobs_expire(tx, *(int *)ctx, -1000000, &next_ms, e);
+	return jobs_expire(tx, *(int *)ctx, -1000000, NULL, &next_ms, e);
 }
 
 /* c.3, the filter: one dead worker with eight jobs has failed once, each of them once. */

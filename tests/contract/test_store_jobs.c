@@ -456,7 +456,7 @@ static int do_reclaim(struct tx *tx, void *ctx, struct err *e)
 {
 	struct fx *fx = ctx;
 	int n;
-	if (jobs_reclaim(tx, fx->worker.id, fx->worker.session, OUTCOME_LOST, "gone", &n, e) < 0)
+	if (jobs_reclaim(tx, fx->worker.id, fx->worker.session, OUTCOME_LOST, "gone", NULL, &n, e) < 0)
 		return -1;
 	return n;
 }
@@ -504,7 +504,7 @@ static void test_a_new_session_takes_over(void **state)
 
 static int do_expire(struct tx *tx, void *ctx, struct err *e)
 {
-	return jobs_expire(tx, 10, *(int64_t *)ctx, ctx, e);
+	return jobs_expire(tx, 10, *(int64_t *)ctx, NULL, ctx, e);
 }
 
 static void test_leases_expire(void **state)

@@ -25,10 +25,12 @@ struct order {
 static struct run the_run;
 static int events[2], orders[2];
 bool fake_run_refuses;
+_Atomic int64_t fake_run_stuck_job;
 
 void fake_run_reset(void)
 {
 	fake_run_refuses = false;
+	fake_run_stuck_job = 0;
 	assert_int_equal(pipe(events), 0);
 	assert_int_equal(pipe(orders), 0);
 }
@@ -109,6 +111,15 @@ unsigned run_isolations(const struct run *r)
 const char *run_why_not(const struct run *r)
 {
 	return "";
+}
+
+bool run_is_unclean(const struct run *r, struct run_unclean *out)
+{
+	if (fake_run_stuck_job)
+		*out = (struct run_unclean){ .reason = "it does not die",
+					     .job = fake_run_stuck_job,
+					     .attempt = 1 };
+	return fake_run_stuck_job != 0;
 }
 
 void run_close(struct run *r)

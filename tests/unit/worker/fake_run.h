@@ -32,5 +32,7 @@ void fake_run_finish(const struct outcome *o, const int *fds);
 void fake_run_log(int64_t job, int attempt, int64_t size_bytes);
 /* The next run_start() fails. */
 extern bool fake_run_refuses;
+/* Attempt 1 of this job does not die; 0: all is clean. */
+extern _Atomic int64_t fake_run_stuck_job;
 
 #endif

@@ -443,6 +443,8 @@ static void test_deadline(void **state)
 		assert_int_equal(length(json, "results"), 0);
 		if (json_object_get(json, "holding")) {
 			assert_int_equal(length(json, "holding"), 0);
+			/* It does not deny it: it says that it killed it. */
+			assert_int_equal(length(json, "dropped"), 1);
 			fake_answer(&r, 200, "{}");
 			json_decref(json);
 			break;
@@ -544,6 +546,81 @@ static void test_start_fails(void **state)
 	assert_string_equal(json_string_value(json_object_get(result, "reason")), "internal");
 	confirm(&r, json);
 	json_decref(json);
+	end();
+}
+
+/* c.3, dispatch: what it cannot use is answered, not only left out. */
+static void test_spec_that_cannot_be_used(void **state)
+{
+	struct fake_request r;
+	json_t *json, *result;
+
+	begin_local();
+	r = fake_take(&server, "/feed/lease");
+	fake_answer(&r, 200, "{\"specs\":[{\"job\":7,\"attempt\":2,\"isolation\":\"moon\"}]}");
+	r = take_report(&json);
+	result = json_array_get(json_object_get(json, "results"), 0);
+	assert_int_equal(number(result, "job"), 7);
+	assert_int_equal(number(result, "attempt"), 2);
+	assert_string_equal(json_string_value(json_object_get(result, "outcome")), "failed");
+	assert_string_equal(json_string_value(json_object_get(result, "reason")), "internal");
+	confirm(&r, json);
+	json_decref(json);
+	end();
+}
+
+static void test_beat_tells_what_has_not_begun(void **state)
+{
+	struct fake_request r;
+	json_t *json;
+
+	options.slots = 1;
+	begin();
+	register_worker(
+		"{\"worker\":1,\"lease_ms\":20000,\"beat_ms\":50,\"local\":{\"blobs\":\"/b\",\"logs\":\"/l\"}}");
+	r = fake_take(&server, "/feed/lease");
+	grant(&r, "", 1, 2);
+	r = fake_take(&server, "/feed/beat");
+	json = body(&r);
+	assert_int_equal(length(json, "running"), 2);
+	assert_int_equal(length(json, "queued"), 1);
+	assert_int_equal(
+		json_integer_value(json_array_get(json_array_get(json_object_get(json, "queued"), 0), 0)), 2);
+	json_decref(json);
+	/* c.3: disabled while building. */
+	fake_answer(&r, 200, "{\"lease_ms\":20000,\"releases\":[[1,1]]}");
+	struct fake_event ev = fake_run_take(FAKE_STOPPED);
+	assert_int_equal(ev.job, 1);
+	assert_int_equal(ev.how, RUN_STOP_RELEASE);
+	end();
+}
+
+/* c.3, CLEAN must be clean: it says so itself and takes no more. */
+static void test_unclean_is_told_and_takes_no_more(void **state)
+{
+	struct fake_request r;
+	json_t *json, *unclean;
+
+	options.slots = 2;
+	begin_local();
+	r = fake_take(&server, "/feed/lease");
+	grant(&r, "", 1, 1);
+	fake_run_take(FAKE_STARTED);
+	fake_run_stuck_job = 1;
+	for (;;) {
+		r = fake_take(&server, "/feed/lease");
+		json = body(&r);
+		unclean = json_object_get(json, "unclean");
+		if (unclean)
+			break;
+		json_decref(json);
+		fake_answer(&r, 200, "{}");
+	}
+	assert_string_equal(json_string_value(json_object_get(unclean, "reason")), "it does not die");
+	assert_int_equal(length(unclean, "attempts"), 1);
+	assert_int_equal(number(json, "free"), 0);
+	json_decref(json);
+	fake_answer(&r, 200, "{}");
 	end();
 }
 
@@ -1117,6 +1194,9 @@ int main(void)
 		TEST(test_stale_session),
 		TEST(test_cancels),
 		TEST(test_beat_says_stale),
+		TEST(test_spec_that_cannot_be_used),
+		TEST(test_beat_tells_what_has_not_begun),
+		TEST(test_unclean_is_told_and_takes_no_more),
 		TEST(test_start_fails),
 		TEST(test_blobs_are_fetched),
 		TEST(test_fetch_is_resumed),
