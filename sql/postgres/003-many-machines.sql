@@ -66,4 +66,6 @@ DROP INDEX job_leased;
 CREATE INDEX job_leased ON job (worker, lease_until, owner) WHERE state IN (4, 5);
 CREATE INDEX job_key ON job (limit_key, lane, is_gated, priority DESC, id) WHERE limit_key IS NOT NULL AND state = 3;
 
+CREATE INDEX event_noted ON event (at, job, n) WHERE reason <> 0 OR detail IS NOT NULL;
+
 UPDATE meta SET value = '3' WHERE name = 'version';

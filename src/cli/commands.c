@@ -189,6 +189,7 @@ static const struct option_row admin_options[] = {
 	{ "from", 0, OPTION_TEXT, "PLACE",
 	  "restore: the backup's folder; move: sqlite:DIR or postgresql://…" },
 	{ "to", 0, OPTION_TEXT, "PLACE", "move: sqlite:DIR or postgresql://…" },
+	{ "limit", 'n', OPTION_INT, "N", "events: how many (default: 50)" },
 	{ 0 },
 };
 
@@ -423,10 +424,11 @@ const struct command commands[] = {
 	  .options = { worker_options },
 	  .run = cmd_worker },
 	{ .name = "admin",
-	  .arguments = "migrate|check|gc|backup DIR|restore|move",
+	  .arguments = "migrate|check|gc|events|backup DIR|restore|move",
 	  .summary = "look after the store",
 	  .about =
-		  "check verifies every invariant of the store and says what breaks one; gc removes stored files that nothing names. With "
+		  "check verifies every invariant of the store and says what breaks one; gc removes stored files that nothing names; events tells what "
+		  "happened, newest first: losses, failures, who was blamed, and what people did to jobs, workers and tokens. With "
 		  "--data they work on the folder of a server that does not run; migrate always does. With --db postgresql://… it "
 		  "makes no difference whether servers run. backup makes a folder with everything in it as of one moment, while the server goes "
 		  "on; restore makes an installation of it where there is none; move takes over a whole one that no server uses, from "

@@ -30,6 +30,11 @@ static const struct route_param list_params[] = {
 	{ "limit", PARAM_INT, "how many, 1 to 1000; 50 if not given" },
 	{ NULL, 0, NULL },
 };
+static const struct route_param events_params[] = {
+	{ "after", PARAM_TEXT, "go on behind a page: its `next`, which is null where there is no more" },
+	{ "limit", PARAM_INT, "how many, 1 to 1000; 50 if not given" },
+	{ NULL, 0, NULL },
+};
 static const struct route_param attempt_params[] = {
 	{ "attempt", PARAM_INT, "of this attempt; the newest if not given" },
 	{ NULL, 0, NULL },
@@ -202,6 +207,13 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/tokens/{id}", ACCESS_ADMIN, token_revoke_route, 0, NULL, NULL,
 	  "Revoke a token or a worker's credential: nothing is accepted with it any more.", NULL,
 	  "{\"revoked\":7}" },
+	{ "GET", "/v1/events", ACCESS_ADMIN, events_route, 0, NULL, events_params,
+	  "What happened, newest first: of jobs each event with a reason or a detail (not that one was born, began and succeeded: "
+	  "a job tells all of its own), and everything else that was privileged, with who did it and to whom.",
+	  NULL,
+	  "{\"events\":[{\"at\":\"…\",\"actor\":\"server\",\"subject\":\"worker:builder1\",\"detail\":\"quarantine: …\"},"
+	  "{\"at\":\"…\",\"actor\":\"server\",\"subject\":\"job:7\",\"from\":\"running\",\"to\":\"waiting\",\"reason\":\"lost\","
+	  "\"detail\":\"its worker was not heard of\"}],\"next\":\"…\"}" },
 	{ "POST", "/v1/admin/check", ACCESS_ADMIN, check_route, BODY_SMALL, NULL, NULL,
 	  "Check every invariant of the store.", NULL, "{\"violations\":0,\"found\":[]}" },
 	{ "POST", "/v1/admin/gc", ACCESS_ADMIN, gc_route, BODY_SMALL, NULL, NULL,

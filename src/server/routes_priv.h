@@ -14,6 +14,8 @@ void jobs_show_route(struct ask *a);
 void artifacts_list_route(struct ask *a);
 void artifact_route(struct ask *a);
 void wait_route(struct ask *a);
+/* routes_events.c */
+void events_route(struct ask *a);
 /* why.c */
 void why_route(struct ask *a);
 /* routes_admin.c */

@@ -48,3 +48,24 @@ int events_list(struct tx *tx, int64_t job, int limit, struct arena *a, struct e
 	}
 	return 0;
 }
+
+int events_noted(struct tx *tx, const struct event *behind, int limit, struct arena *a, struct event **out,
+		 size_t *n, struct err *e)
+{
+	limit = limit < 1 ? 1 : limit > LIMIT_MAX ? LIMIT_MAX : limit;
+	*n = 0;
+	*out = arena_array(a, (size_t)limit, sizeof **out);
+	if (!*out)
+		return err_set(e, ERR_NOMEM, "events");
+	CLEAN_ROWS struct db_rows rows;
+	if (tx_query(tx, STMT_EVENT_NOTED,
+		     DB_ARGS(db_int(behind->at_ms ? behind->at_ms : INT64_MAX), db_int(behind->job),
+			     db_int(behind->id), db_int(limit)),
+		     &rows, e) < 0)
+		return -1;
+	int rc = 0;
+	while (*n < (size_t)limit && (rc = db_next(&rows, e)) > 0)
+		if (read_event(tx, &rows, a, &(*out)[(*n)++], e) < 0)
+			return -1;
+	return rc < 0 ? -1 : 0;
+}

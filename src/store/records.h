@@ -34,6 +34,11 @@ struct event {
 int events_list(struct tx *tx, int64_t job, int limit, struct arena *a, struct event **out, size_t *n,
 		struct err *e);
 
+/* What is noted of all jobs, newest first: each event with a reason or a detail, so not that a job was born, began and
+ * succeeded. Only what is behind this one in that order: its time, job and number (0: from the newest). */
+int events_noted(struct tx *tx, const struct event *behind, int limit, struct arena *a, struct event **out,
+		 size_t *n, struct err *e);
+
 /* Privileged changes that are not a job's: a row in the transaction of the change. `actor` is as with events;
  * `subject` names what was changed: "worker:NAME", "token:7", "owner:NAME". */
 struct audit {

@@ -52,6 +52,10 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 #define IS_OF_SESSION                                                                         \
 	" AND (SELECT a.session_n FROM attempt a WHERE a.job = job.id AND a.n = job.attempt)" \
 	" = (SELECT w.session_n FROM worker w WHERE w.id = job.worker)"
+#define EVENT_NOTED(hint)                                                                \
+	"SELECT n, job, at, actor, from_state, to_state, reason, detail FROM event" hint \
+	" WHERE (reason <> 0 OR detail IS NOT NULL) AND (at, job, n) < ($1, $2, $3)"     \
+	" ORDER BY at DESC, job DESC, n DESC LIMIT $4"
 #define WORKER_BLAME                                                                             \
 	"SELECT name, session_n, failures, troubles, died, died_session, quarantine FROM worker" \
 	" WHERE id = $1"
@@ -349,6 +353,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 				     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)") },
 	[STMT_EVENT_LIST] = { "event_list", "SELECT n, job, at, actor, from_state, to_state, reason, detail"
 					    " FROM event WHERE job = $1 ORDER BY n DESC LIMIT $2" },
+	[STMT_EVENT_NOTED] = { "event_noted", EVENT_NOTED(" INDEXED BY event_noted"), EVENT_NOTED("") },
 	[STMT_AUDIT_ADD] = { "audit_add",
 			     "INSERT INTO audit (at, actor, subject, detail) VALUES ($1, $2, $3, $4)" },
 	[STMT_AUDIT_LIST] = { "audit_list",

@@ -158,6 +158,7 @@ static const struct {
 	{ "GET", "/v1/tokens", "a" },
 	{ "POST", "/v1/tokens", "a" },
 	{ "DELETE", "/v1/tokens/{id}", "a" },
+	{ "GET", "/v1/events", "a" },
 	{ "POST", "/v1/admin/check", "a" },
 	{ "POST", "/v1/admin/gc", "a" },
 	{ "POST", "/v1/admin/backup", "a" },

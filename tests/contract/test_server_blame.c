@@ -143,8 +143,6 @@ static void test_broken_worker_ends_in_quarantine(void **state)
 		/* The lost one is first again: take another for each failure. */
 		json_t *l = sfx_lease(fx, &one, BLAME_MAX, 0, NULL);
 		int attempt;
-		if (json_array_size(json_object_get(l, "specs")) == 0)
-			break;
 		for (size_t k = 0; (id = sfx_spec(l, k, &attempt)); k++)
 			fail_internal(fx, &one, id, attempt);
 		json_decref(l);
@@ -362,6 +360,41 @@ static void test_disabled_while_running(void **state)
 	assert_int_equal(failures(fx, "one"), 0);
 }
 
+/* Blame is told where everything is told: newest first, page by page, each row once. */
+static void test_events_tell_it(void **state)
+{
+	struct sfx *fx = *state;
+	int64_t a = sfx_submit(fx, TRUE_BODY);
+	char subject[32], path[200] = "/v1/events?limit=1", seen[2000] = "";
+	snprintf(subject, sizeof subject, "job:%lld", (long long)a);
+	assert_int_equal(specs(sfx_lease(fx, &one, 1, 0, NULL)), 1);
+	json_decref(beat(fx, &one, named("running", a, 1)));
+	json_decref(sfx_lease(fx, &one, 1, 0, "\"holding\":[]"));
+	json_decref(sfx_call(fx, NULL, "POST", "/v1/workers/one", "{\"state\":\"active\"}", 200));
+	for (int pages = 0;; pages++) {
+		json_t *page = sfx_call(fx, NULL, "GET", path, NULL, 200);
+		const json_t *v = json_array_get(json_object_get(page, "events"), 0);
+		const char *next = json_string_value(json_object_get(page, "next"));
+		assert_true(pages < 10);
+		if (v)
+			snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%s %s|",
+				 json_string_value(json_object_get(v, "subject")),
+				 json_string_value(json_object_get(v, "detail")));
+		bool is_last = !next;
+		snprintf(path, sizeof path, "/v1/events?limit=1&after=%s", next ? next : "");
+		json_decref(page);
+		if (is_last)
+			break;
+	}
+	char *active = strstr(seen, "worker:one active, was active in quarantine|"),
+	     *lost = strstr(seen, subject), *quarantined = strstr(seen, "worker:one quarantine: job");
+	assert_true(active == seen && lost && quarantined);
+	assert_non_null(strstr(lost, "denies it now"));
+	assert_null(strstr(active + 1, "worker:one active"));
+	json_decref(sfx_call(fx, NULL, "GET", "/v1/events?after=nonsense", NULL, 400));
+	json_decref(sfx_call(fx, NULL, "GET", "/v1/events?limit=1001", NULL, 400));
+}
+
 int main(void)
 {
 	if (pg_skip_all())
@@ -382,6 +415,7 @@ int main(void)
 		SHORT(test_the_servers_outage_is_nobodys_failure),
 		TEST(test_giving_back_for_ever_counts),
 		TEST(test_disabled_while_running),
+		TEST(test_events_tell_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
