@@ -182,6 +182,10 @@ int store_backup(struct store *s, const char *to, struct backup_report *out, str
 		rc = backup_take_blobs(s->blobs.dir_fd, blobs_fd, false, &out->blobs, e);
 	if (rc == 0)
 		rc = take_logs(s, logs_fd, &logs, out, e);
+	CLEAN_FD int files_fd = openat(s->blobs.dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (rc == 0)
+		rc = files_fd < 0 ? err_sys(e, "open the folder of files")
+				  : backup_take_ca(files_fd, dir_fd, e);
 	free(logs.at);
 	for (size_t i = 0; rc == 0 && store_tables[i].name; i++) {
 		out->rows += sums[i].rows;

@@ -3,6 +3,7 @@
  *   manifest.json    written last: what is in it, how many rows, their digests. Without it the folder is no backup
  *   TABLE.jsonl      a row a line (store/tables_priv.h), as of one moment
  *   blobs/ logs/     hard links where the file system can, else copies
+ *   tls/             the CA, if there is one: whoever has joined knows the servers by it, also those of a restore
  *
  * A backup can be restored into an empty installation on either database; so a move is a backup and its restore.
  * Any thread; not from a task's run(). They take long. */

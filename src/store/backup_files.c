@@ -74,6 +74,21 @@ int backup_take(int from_fd, int to_fd, const char *name, bool is_link_fine, str
 	return copy_file(from_fd, to_fd, name, e);
 }
 
+int backup_take_ca(int from_fd, int to_fd, struct err *e)
+{
+	CLEAN_FD int from = openat(from_fd, "tls", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (from < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "read the CA");
+	if (mkdirat(to_fd, "tls", 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "make tls");
+	CLEAN_FD int to = openat(to_fd, "tls", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (to < 0)
+		return err_sys(e, "open tls");
+	return backup_take(from, to, "ca.key", false, e) < 0 || backup_take(from, to, "ca.crt", false, e) < 0
+		       ? -1
+		       : 0;
+}
+
 static int check_blob(int dir_fd, const char *name, struct err *e)
 {
 	char is[HASH_HEX_BYTES];

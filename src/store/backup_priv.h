@@ -18,6 +18,8 @@ int backup_folder(int dir_fd, const char *name, struct err *e);
 /* A file of one folder into the other, under the same name: 1, or 0 if there is no such file. What is there already stays.
  * A link is another name for the same file; of what still grows it must be a copy. */
 int backup_take(int from_fd, int to_fd, const char *name, bool is_link_fine, struct err *e);
+/* The CA by which workers know the servers of the installation (http/tls.h), if it has one: files of tls/ in both folders. */
+int backup_take_ca(int from_fd, int to_fd, struct err *e);
 /* All blobs of a folder that the other one lacks. `is_checked`: and every one is hashed there, be it new or not; one of
  * another content is ERR_CORRUPT. *count: how many were taken, and with `is_checked`, how many there are. */
 int backup_take_blobs(int from_fd, int to_fd, bool is_checked, int64_t *count, struct err *e);

@@ -82,6 +82,8 @@
 	     " JOIN limit_key k ON k.id = j.limit_key WHERE j.limit_key IS NOT NULL AND j.state = 3)"  \
 	     " AS w WHERE is_gated <> CASE WHEN place > room THEN 1 ELSE 0 END")                       \
 	RULE(TARGET, "target number ", " is ready without an image",                                   \
-	     "SELECT id FROM target WHERE state = 'ready' AND image = ''")
+	     "SELECT id FROM target WHERE state = 'ready' AND image = ''")                             \
+	RULE(TOKEN_BORN, "token ", " became a worker's credential that is not there",                  \
+	     "SELECT t.id FROM token t LEFT JOIN token b ON b.id = t.born AND b.role = 4 WHERE t.born <> 0 AND b.id IS NULL")
 
 #endif

@@ -139,7 +139,8 @@ static int restore_files(struct restore *r, struct backup_report *out, struct er
 	CLEAN_FD int blobs = from_logs < 0 ? -1 : backup_folder(r->files_fd, "blobs", e);
 	CLEAN_FD int logs = blobs < 0 ? -1 : backup_folder(r->files_fd, "logs", e);
 	if (logs < 0 || backup_take_blobs(from_blobs, blobs, true, &out->blobs, e) < 0 ||
-	    restore_logs(r, from_logs, logs, &out->logs, e) < 0)
+	    restore_logs(r, from_logs, logs, &out->logs, e) < 0 ||
+	    backup_take_ca(r->from_fd, r->files_fd, e) < 0)
 		return -1;
 	return syncfs(r->files_fd) < 0 ? err_sys(e, "sync %s", r->files_dir) : 0;
 }
