@@ -30,8 +30,8 @@ static void on_beat(void *ctx, struct client_reply *r, const struct err *e)
 		session_lost(w, e);
 		return;
 	}
-	if (worker_is_refused(w, e)) {
-		w->beat_due_ms = clock_boot_ms();
+	if (worker_is_refused(w, sent_ms, e)) {
+		w->beat_due_ms = clock_boot_ms() + w->beat_ms / 4;
 		return;
 	}
 	if (e) {

@@ -232,7 +232,8 @@ static void stored(struct held *h)
 static void put_failed(struct held *h, const struct client_reply *r, const struct err *e)
 {
 	bool is_broken = e->code == ERR_UNREACHABLE;
-	bool is_refused = r->status >= 400 && r->status < 500 && e->code != ERR_CONFLICT;
+	bool is_refused = r->status >= 400 && r->status < 500 && e->code != ERR_CONFLICT &&
+			  e->code != ERR_CREDENTIAL;
 
 	if (e->code == ERR_STALE) {
 		held_drop(h);

@@ -168,7 +168,7 @@ static void on_answer(void *ctx, struct client_reply *r, const struct err *e)
 			session_lost(w, e);
 			return;
 		}
-		if (worker_is_refused(w, e)) {
+		if (worker_is_refused(w, call->sent_ms, e)) {
 			lease_cancel_all(w);
 			call_failed(w);
 			return;

@@ -4,7 +4,7 @@
 #include "text/json.h"
 #include "worker/worker_priv.h"
 
-enum { TIMEOUT_MS = 20000, AGAIN_MS = 30000 };
+enum { TIMEOUT_MS = 20000, AGAIN_MS = 30000, LEAST_MS = 1000 };
 
 static void plan(struct worker_loop *w)
 {
@@ -21,6 +21,9 @@ static int take_next(struct worker_loop *w, struct err *e)
 	if (identity_take_next(w->identity, e) < 0)
 		return -1;
 	plan(w);
+	w->secret_ms = clock_boot_ms();
+	if (w->rotate_ms < w->secret_ms + LEAST_MS)
+		w->rotate_ms = w->secret_ms + LEAST_MS;
 	return identity_use(w->identity, w->client, e);
 }
 
@@ -77,13 +80,19 @@ void rotate_turn(struct worker_loop *w)
 	buf_release(&json);
 }
 
-bool worker_is_refused(struct worker_loop *w, const struct err *e)
+bool worker_is_refused(struct worker_loop *w, int64_t sent_ms, const struct err *e)
 {
 	struct err own;
 
 	if (!e || e->code != ERR_CREDENTIAL)
 		return false;
 	own = *e;
+	/* It went out with the secret before, and came after a call with this one; or it is to be known soon which of the two
+	 * is good. */
+	if (w->is_rotating || sent_ms <= w->secret_ms) {
+		w->register_ms = clock_boot_ms() + worker_backoff_ms(++w->failures);
+		return true;
+	}
 	/* The new one may be in use already, and only the answer was lost. */
 	if (w->identity->next[0]) {
 		if (take_next(w, &own) < 0)

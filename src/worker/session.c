@@ -256,7 +256,7 @@ static void on_registered(void *ctx, struct client_reply *r, const struct err *e
 			registered(w);
 		return;
 	}
-	if (worker_is_refused(w, e))
+	if (worker_is_refused(w, w->register_sent_ms, e))
 		return;
 	/* Refused for good: this name, this version, this user. */
 	if (e->code == ERR_UNSUPPORTED ||

@@ -163,6 +163,7 @@ struct worker_loop {
 	/* rotate.c */
 	bool is_rotating;
 	int64_t rotate_ms; /* not before this; 0 = not planned yet */
+	int64_t secret_ms; /* since when the secret is this one */
 
 	/* When the server does not answer. */
 	unsigned failures;
@@ -242,7 +243,7 @@ bool session_is_over(const struct err *e);
 void rotate_turn(struct worker_loop *w);
 void rotate_now(struct worker_loop *w);
 /* Is it our credential that was refused? Then another one is tried, or the loop ends. */
-bool worker_is_refused(struct worker_loop *w, const struct err *e);
+bool worker_is_refused(struct worker_loop *w, int64_t sent_ms, const struct err *e);
 
 void lease_turn(struct worker_loop *w);
 void lease_cancel_all(struct worker_loop *w);
