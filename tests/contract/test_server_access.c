@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "http/client.h"
 #include "http/tls.h"
+#include "model/protocol.h"
 #include "model/token.h"
 #include "server/route.h"
 #include "server/server.h"
@@ -401,6 +402,100 @@ static void test_a_secret_is_replaced_when_the_new_one_is_used(void **state)
 	site_release(&s);
 }
 
+/* --- registering --- */
+
+/* `more` goes before the rest of the body. */
+static int do_register(struct site *s, const char *session, const char *more, struct err *e)
+{
+	CLEAN_BUF struct buf body = BUF_INIT;
+	struct client *c = client_new(s, worker_secret);
+	buf_addf(&body,
+		 "{%s\"name\":\"w\",\"session\":\"%s\",\"machine\":\"m\",\"version\":\"9.9.9\",\"slots\":1,"
+		 "\"isolations\":[\"none\"],\"tags\":[]}",
+		 more, session);
+	err_clear(e);
+	int status = call(c, "POST", "/feed/register", body.data, e);
+	client_free(c);
+	return status;
+}
+
+static void test_versions_apart(void **state)
+{
+	static const char session[] = "session-of-16-or-more";
+	struct site s;
+	struct err e = ERR_INIT;
+	char more[64];
+	site_init(&s);
+	join(&s, "w", worker_secret);
+	for (int apart = -1; apart <= 1; apart++) {
+		snprintf(more, sizeof more, "\"protocol\":%d,", PROTOCOL + apart);
+		if (do_register(&s, session, more, &e) != 200)
+			fail_msg("%d apart: %s", apart, e.text);
+	}
+	/* From before there were numbers. */
+	assert_int_equal(do_register(&s, session, "", &e), 200);
+	snprintf(more, sizeof more, "\"protocol\":%d,", PROTOCOL + 2);
+	assert_int_equal(do_register(&s, session, more, &e), 501);
+	assert_non_null(strstr(e.text, "version 9.9.9"));
+	assert_non_null(strstr(e.text, SLIPWAY_VERSION));
+	assert_non_null(strstr(e.text, "upgrade the server"));
+	site_release(&s);
+}
+
+static void test_who_was_there_first_gives_way(void **state)
+{
+	struct site s;
+	struct err e = ERR_INIT;
+	site_init(&s);
+	join(&s, "w", worker_secret);
+	assert_int_equal(do_register(&s, "session-of-the-first", "", &e), 200);
+	/* A process that registers anew, or that does not know whether it was heard. */
+	assert_int_equal(do_register(&s, "session-2-of-the-first", "\"after\":\"session-of-the-first\",", &e),
+			 200);
+	assert_int_equal(do_register(&s, "session-2-of-the-first", "\"after\":\"session-of-the-first\",", &e),
+			 200);
+	/* Another one takes the name, … */
+	assert_int_equal(do_register(&s, "session-of-the-second", "", &e), 200);
+	/* … and the first does not take it back … */
+	assert_int_equal(
+		do_register(&s, "session-3-of-the-first", "\"after\":\"session-2-of-the-first\",", &e), 409);
+	assert_non_null(strstr(e.text, "two have one identity"));
+	assert_non_null(strstr(e.text, "from machine m"));
+	/* … until the other has gone. */
+	struct client *c = client_new(&s, worker_secret);
+	assert_int_equal(client_set_header(c, "Slipway-Session", "session-of-the-second", &e), 0);
+	assert_int_equal(call(c, "POST", "/feed/leave", "{}", &e), 200);
+	client_free(c);
+	assert_int_equal(
+		do_register(&s, "session-3-of-the-first", "\"after\":\"session-2-of-the-first\",", &e), 200);
+	site_release(&s);
+}
+
+/* What a join token says of zones is the worker's, and stays so. */
+static void test_zones_come_with_the_credential(void **state)
+{
+	struct site s;
+	struct err e = ERR_INIT;
+	site_init(&s);
+	struct token_text t = make_secret(&s, "{\"role\":\"worker\",\"zones\":[\"b\",\"a\"]}");
+	assert_int_equal(try_join(&s, t.secret, "w", worker_secret, &e), 200);
+	assert_int_equal(do_register(&s, "session-of-16-or-more", "", &e), 200);
+	json_t *tokens = sfx_call(&s.fx, NULL, "GET", "/v1/tokens", NULL, 200);
+	const json_t *first = json_array_get(json_object_get(tokens, "tokens"), 0);
+	assert_string_equal(json_string_value(json_object_get(first, "role")), "worker");
+	assert_string_equal(json_string_value(json_object_get(first, "zones")), "b,a");
+	assert_null(json_object_get(first, "hash"));
+	json_decref(tokens);
+	/* A zone is for machines. */
+	json_decref(sfx_call(&s.fx, NULL, "POST", "/v1/tokens",
+			     "{\"role\":\"admin\",\"name\":\"ada\",\"zones\":[\"a\"]}", 400));
+	json_decref(sfx_call(&s.fx, NULL, "POST", "/v1/tokens", "{\"role\":\"worker\",\"zones\":[\"a,b\"]}",
+			     400));
+	json_decref(sfx_call(&s.fx, NULL, "POST", "/v1/tokens", "{\"role\":\"join\"}", 400));
+	json_decref(sfx_call(&s.fx, NULL, "POST", "/v1/tokens", "{\"role\":\"reader\"}", 400));
+	site_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +505,9 @@ int main(void)
 		cmocka_unit_test(test_what_is_not_known),
 		cmocka_unit_test(test_a_join_token_is_good_once),
 		cmocka_unit_test(test_a_secret_is_replaced_when_the_new_one_is_used),
+		cmocka_unit_test(test_versions_apart),
+		cmocka_unit_test(test_who_was_there_first_gives_way),
+		cmocka_unit_test(test_zones_come_with_the_credential),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -345,6 +345,22 @@ small_image() {
 	[ "$(sw log "$id" | tail -1)" = finished ]
 }
 
+@test "after a restore elsewhere the worker knows the server again" {
+	joined one
+	sw admin backup "$dir/backup"
+	[ "$(stat -c %a "$dir/backup/tls/ca.key")" = 600 ]
+	end_server
+	rm -rf "$data"
+	[ -z "${db_name:-}" ] || {
+		psql -qX "$SLIPWAY_TEST_PG" -c "DROP DATABASE $db_name WITH (FORCE)"
+		make_database
+	}
+	sw admin restore --from "$dir/backup" --data "$data" ${db_url:+--db "$db_url"}
+	start_server --slots 0 --listen "https://127.0.0.1:${url##*:}"
+	until_online one
+	sw run -- true
+}
+
 @test "a build in a chroot gets its image and inputs over the network, and its artifacts come back" {
 	small_image
 	joined one
