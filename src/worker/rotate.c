@@ -4,7 +4,7 @@
 #include "text/json.h"
 #include "worker/worker_priv.h"
 
-enum { TIMEOUT_MS = 20000, AGAIN_MS = 30000, LEAST_MS = 1000 };
+enum { TIMEOUT_MS = 20000, AGAIN_MS = 30000, LEAST_MS = 1000, NEWS_MS = 3000 };
 
 static void plan(struct worker_loop *w)
 {
@@ -80,6 +80,18 @@ void rotate_turn(struct worker_loop *w)
 	buf_release(&json);
 }
 
+/* Of several servers one may not have heard yet of a credential that another one gave out: they look once a second. */
+static bool may_be_news(struct worker_loop *w)
+{
+	int64_t now = clock_boot_ms();
+
+	if (client_servers(w->client) < 2)
+		return false;
+	if (!w->refused_ms)
+		w->refused_ms = now;
+	return now - w->refused_ms < NEWS_MS;
+}
+
 bool worker_is_refused(struct worker_loop *w, int64_t sent_ms, const struct err *e)
 {
 	struct err own;
@@ -99,6 +111,11 @@ bool worker_is_refused(struct worker_loop *w, int64_t sent_ms, const struct err 
 			worker_fail(w, &own);
 		else
 			w->register_ms = clock_boot_ms();
+		return true;
+	}
+	if (may_be_news(w)) {
+		client_next(w->client);
+		w->register_ms = clock_boot_ms() + worker_backoff_ms(++w->failures);
 		return true;
 	}
 	err_wrap(

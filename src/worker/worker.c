@@ -67,6 +67,7 @@ void worker_has_contact(struct worker_loop *w)
 	if (w->is_contact_lost)
 		log_line(LOG_LEVEL_INFO, "in contact again, with %s", client_server(w->client));
 	w->is_contact_lost = false;
+	w->refused_ms = 0;
 }
 
 void worker_fail(struct worker_loop *w, const struct err *e)

@@ -169,6 +169,7 @@ struct worker_loop {
 	unsigned failures;
 	bool is_contact_lost;	    /* said so already … */
 	enum err_code contact_code; /* … with this reason */
+	int64_t refused_ms;	    /* since when servers refuse our credential; 0 = they do not */
 	int64_t next_ms;	    /* when another server was turned to */
 
 	struct held_list held[HELD_STAGES];

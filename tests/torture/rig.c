@@ -67,6 +67,12 @@ int tap_status(void)
 	return tap_failed ? 1 : 0;
 }
 
+void tap_skip(const char *what, const char *why)
+{
+	printf("ok %d - %s # SKIP %s\n", ++tap_number, what, why);
+	fflush(stdout);
+}
+
 void tap_die(const char *fmt, ...)
 {
 	va_list ap;
@@ -169,7 +175,7 @@ static pid_t spawn(struct rig *r, const char *const *argv, int out)
 {
 	const char *bin = getenv("SLIPWAY_BIN");
 	char err_path[100];
-	char *plain[32];
+	char *plain[40], enter[80];
 	posix_spawn_file_actions_t files;
 	pid_t pid = 0;
 	size_t n = 0;
@@ -177,16 +183,25 @@ static pid_t spawn(struct rig *r, const char *const *argv, int out)
 	if (!bin)
 		tap_die("SLIPWAY_BIN is not set");
 	snprintf(err_path, sizeof(err_path), "%s/err", r->dir);
-	while (argv[n] && n < ARRAY_LEN(plain) - 1)
+	size_t at = r->netns[0] ? 2 : 0;
+
+	while (argv[n] && n + at < ARRAY_LEN(plain) - 1)
 		n++;
-	memcpy(plain, argv, n * sizeof(*argv));
-	plain[n] = NULL;
+	memcpy(plain + at, argv, n * sizeof(*argv));
+	plain[at + n] = NULL;
+	/* It becomes the program itself: the pid is the same. */
+	if (at) {
+		snprintf(enter, sizeof(enter), "--net=%s", r->netns);
+		plain[0] = (char *)(uintptr_t) "nsenter";
+		plain[1] = enter;
+		plain[2] = (char *)(uintptr_t)bin;
+	}
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err_path, O_WRONLY | O_CREAT | O_APPEND,
 					 0644);
 	if (out >= 0)
 		posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-	if (posix_spawn(&pid, bin, &files, NULL, plain, environ) != 0)
+	if (posix_spawnp(&pid, at ? plain[0] : bin, &files, NULL, plain, environ) != 0)
 		tap_die("cannot start %s", bin);
 	note_spawned(pid, true);
 	posix_spawn_file_actions_destroy(&files);
@@ -235,6 +250,11 @@ pid_t rig_start_worker(struct rig *r, const char *name, int slots)
 
 	snprintf(work, sizeof(work), "%s/%s", r->dir, name);
 	snprintf(number, sizeof(number), "%d", slots);
+	return spawn(r, argv, -1);
+}
+
+pid_t rig_spawn(struct rig *r, const char *const *argv)
+{
 	return spawn(r, argv, -1);
 }
 

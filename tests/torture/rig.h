@@ -13,8 +13,9 @@ struct err;
 
 struct rig {
 	char dir[64], data[80], address[120], ledger[96];
-	pid_t serve; /* 0: not running */
-	int ready;   /* where it says that it is, until it has */
+	char netns[64]; /* the file of the network namespace its processes live in; "" = ours */
+	pid_t serve;	/* 0: not running */
+	int ready;	/* where it says that it is, until it has */
 	int64_t launched_ms;
 	int64_t start_ms; /* what the last start took until "ready" */
 };
@@ -24,6 +25,7 @@ struct rig {
 void tap_plan(int n);
 void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void tap_ok(bool is_ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void tap_skip(const char *what, const char *why);
 /* How the program exits. */
 int tap_status(void);
 /* The test cannot go on. */
@@ -49,6 +51,8 @@ void rig_launch(struct rig *r, const char *const *options);
 void rig_wait_ready(struct rig *r);
 /* Another worker of that server; its pid. */
 pid_t rig_start_worker(struct rig *r, const char *name, int slots);
+/* Any process of it, by the words of its command line. */
+pid_t rig_spawn(struct rig *r, const char *const *argv);
 void rig_stop_worker(pid_t pid);
 void rig_kill(struct rig *r);
 /* The i-th child of a process, 0 = there is none. */
