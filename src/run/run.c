@@ -202,6 +202,14 @@ void run_stop(struct run *r, int64_t job, int attempt, enum run_stop how)
 	}
 }
 
+bool run_is_busy(const struct run *r)
+{
+	for (int i = 0; i < RUN_SLOTS_MAX; i++)
+		if (r->slots[i])
+			return true;
+	return false;
+}
+
 bool run_is_unclean(const struct run *r, struct run_unclean *out)
 {
 	if (!r->stuck && r->unclean.code == ERR_NONE)

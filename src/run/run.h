@@ -69,6 +69,8 @@ unsigned run_isolations(const struct run *r);
 const char *run_why_not(const struct run *r);
 /* true: of an attempt that is over something could not be removed, or killed; nothing more is to be started. An attempt
  * whose processes live is not told to have finished. */
+/* Some attempt is not over, or has not been told to be. */
+bool run_is_busy(const struct run *r);
 bool run_is_unclean(const struct run *r, struct run_unclean *out);
 /* Kills what still runs, without callbacks, and waits until it is gone. NULL is fine. */
 void run_close(struct run *r);

@@ -24,6 +24,7 @@ void feed_write_attempt(struct json_writer *w, int64_t job, int attempt)
 struct registration {
 	struct worker w;
 	const char *after; /* the session that this process had before; "" = it is a new one */
+	bool is_probe;	   /* it only asks where things are, and has not looked yet what is left of it here */
 	bool is_own;	   /* the worker that this server runs itself */
 	bool is_released;  /* what it held before ended with the server, not with the worker */
 };
@@ -95,6 +96,7 @@ static int decode_worker(struct ask *a, struct registration *r, struct err *e)
 	    json_get_str(o, "boot_id", "", &w->boot_id, e) ||
 	    json_get_str(o, "session", "", &w->session, e) ||
 	    json_get_str(o, "version", "", &w->version, e) || json_get_str(o, "after", "", &r->after, e) ||
+	    json_get_bool(o, "probe", false, &r->is_probe, e) ||
 	    json_get_int(o, "protocol", 1, INT32_MAX, 1, &protocol, e) || check_protocol(w, protocol, e) ||
 	    json_get_str(o, "arch", arch_native(), &w->arch, e) ||
 	    json_get_int(o, "slots", 0, 100000, 1, &slots, e) ||
@@ -159,6 +161,19 @@ static void write_local(struct ask *a, struct json_writer *w)
 	jw_end_object(w);
 }
 
+static void write_registered(struct ask *a, const struct registration *r)
+{
+	struct json_writer w = ask_writer(a);
+	jw_begin_object(&w);
+	jw_kint(&w, "worker", r->w.id);
+	jw_kint(&w, "lease_ms", a->server->lease_ms);
+	jw_kint(&w, "beat_ms", server_beat_ms(a->server));
+	jw_kint(&w, "protocol", PROTOCOL);
+	write_local(a, &w);
+	jw_end_object(&w);
+	ask_answer(a, 200);
+}
+
 static void register_answer(struct ask *a)
 {
 	struct server *s = a->server;
@@ -174,15 +189,7 @@ static void register_answer(struct ask *a)
 		ask_fail(a, &e);
 		return;
 	}
-	struct json_writer w = ask_writer(a);
-	jw_begin_object(&w);
-	jw_kint(&w, "worker", r->w.id);
-	jw_kint(&w, "lease_ms", s->lease_ms);
-	jw_kint(&w, "beat_ms", server_beat_ms(s));
-	jw_kint(&w, "protocol", PROTOCOL);
-	write_local(a, &w);
-	jw_end_object(&w);
-	ask_answer(a, 200);
+	write_registered(a, r);
 }
 
 void feed_register(struct ask *a)
@@ -208,7 +215,10 @@ void feed_register(struct ask *a)
 		return;
 	}
 	a->data = r;
-	ask_write(a, register_run, register_answer);
+	if (r->is_probe)
+		write_registered(a, r);
+	else
+		ask_write(a, register_run, register_answer);
 }
 
 /* --- beat --- */

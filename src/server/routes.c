@@ -112,12 +112,13 @@ const struct route routes[] = {
 	  "A new secret for the credential that this call is made with. Both are good until the new one is used.",
 	  "{\"hash\":\"SHA256\"}", "{}" },
 	{ "POST", "/feed/register", ACCESS_REGISTER, feed_register, BODY_SMALL, NULL, NULL,
-	  "A worker comes, with a new session; what an older session of its name held is taken back. `after` is the session that "
+	  "A worker comes, with a new session; what an older session of its name held is taken back, and must be dead by then. `after` is the session that "
 	  "the same process had before: if another process has come since, and lives, 409. A `protocol` more than one apart from "
-	  "the server's is refused (501). `local` tells a worker on this machine where blobs and logs are.",
+	  "the server's is refused (501). `local` tells a worker on this machine where blobs and logs are; with \"probe\":true "
+	  "that is all that is done.",
 	  "{\"name\":\"builder1\",\"machine\":\"…\",\"boot_id\":\"…\",\"session\":\"HEX\",\"version\":\"0.1.0\","
 	  "\"protocol\":2,\"arch\":\"amd64\",\"isolations\":[\"none\",\"chroot\"],\"tags\":[],\"slots\":2,\"pid\":1}",
-	  "{\"worker\":1,\"lease_ms\":20000,\"beat_ms\":5000,\"protocol\":2,\"local\":{\"blobs\":\"…\",\"logs\":\"…\"}}" },
+	  "{\"worker\":1,\"lease_ms\":20000,\"beat_ms\":4000,\"protocol\":2,\"local\":{\"blobs\":\"…\",\"logs\":\"…\"}}" },
 	{ "POST", "/feed/leave", ACCESS_WORKER, feed_leave, BODY_SMALL, NULL, NULL,
 	  "The worker has killed its attempts and goes: they are released at once.", "{}",
 	  "{\"released\":0}" },

@@ -1,7 +1,8 @@
 /* Who we are to the server: registration, and the time until which our leases are good.
  *
- * The first registration only asks where blobs and logs are (it offers no isolation but `none`, and nothing is leased
- * after it); then src/run is opened there, which finds out what works; then we register with that. */
+ * The first call only asks where blobs and logs are (a probe: nothing is registered by it); then src/run is opened there, which
+ * waits until all of an earlier worker in the folder is dead, and finds out what works; then we register with that. Only then
+ * may the server give to others what the earlier one held. */
 #include <string.h>
 #include <unistd.h>
 
@@ -137,6 +138,8 @@ static void write_register(const struct worker_loop *w, struct buf *out)
 		jw_str(&jw, w->options->tags[i]);
 	jw_end_array(&jw);
 	jw_kint(&jw, "slots", w->options->slots);
+	if (!w->run)
+		jw_kbool(&jw, "probe", true);
 	jw_kint(&jw, "pid", getpid());
 	jw_end_object(&jw);
 }
@@ -249,7 +252,8 @@ static void on_registered(void *ctx, struct client_reply *r, const struct err *e
 
 	w->is_registering = false;
 	if (!e) {
-		memcpy(w->confirmed, w->session, sizeof(w->confirmed));
+		if (w->run)
+			memcpy(w->confirmed, w->session, sizeof(w->confirmed));
 		if (read_answer(w, r, &is_complete, &own) < 0)
 			worker_fail(w, &own);
 		else if (is_complete)
@@ -294,6 +298,9 @@ void session_turn(struct worker_loop *w)
 		worker_wake_at(w, w->register_ms);
 		return;
 	}
+	/* What an older session held is given to others with the registration: it must be dead by then. */
+	if (w->run && run_is_busy(w->run))
+		return;
 	if (new_session(w, &e) < 0) {
 		worker_fail(w, &e);
 		return;

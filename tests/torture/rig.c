@@ -275,6 +275,12 @@ void rig_stop_worker(pid_t pid)
 	note_spawned(pid, false);
 }
 
+void rig_wait_worker(pid_t pid)
+{
+	waitpid(pid, NULL, 0);
+	note_spawned(pid, false);
+}
+
 pid_t child_of(pid_t parent, int i)
 {
 	char path[64];

@@ -54,6 +54,8 @@ pid_t rig_start_worker(struct rig *r, const char *name, int slots);
 /* Any process of it, by the words of its command line. */
 pid_t rig_spawn(struct rig *r, const char *const *argv);
 void rig_stop_worker(pid_t pid);
+/* Until one that was killed, or whose spawner was, has ended. */
+void rig_wait_worker(pid_t pid);
 void rig_kill(struct rig *r);
 /* The i-th child of a process, 0 = there is none. */
 pid_t child_of(pid_t parent, int i);

@@ -113,6 +113,11 @@ const char *run_why_not(const struct run *r)
 	return "";
 }
 
+bool run_is_busy(const struct run *r)
+{
+	return false;
+}
+
 bool run_is_unclean(const struct run *r, struct run_unclean *out)
 {
 	if (fake_run_stuck_job)
