@@ -14,7 +14,13 @@
 #include "text/json.h"
 #include "worker/worker_priv.h"
 
-enum { CHUNK_BYTES = 1 << 20, TRIES_MAX = 6, CALL_TIMEOUT_MS = 60000, STALL_MS = 60000 };
+enum {
+	CHUNK_BYTES = 1 << 20,
+	CHUNK_LEAST_BYTES = 4096,
+	TRIES_MAX = 6,
+	CALL_TIMEOUT_MS = 60000,
+	STALL_MS = 60000
+};
 
 /* Outlives its attempt: a call that has been sent is not worth breaking a connection for. */
 struct log_call {
@@ -112,12 +118,29 @@ static void resume_log(struct held *h, const struct client_reply *r, const struc
 		h->log_told = h->log_size;
 }
 
+/* A call counts as a whole or not at all: on a line that never carries a large one only small ones arrive. */
+static int64_t chunk_bytes(const struct worker_loop *w)
+{
+	return w->log_chunk_bytes ? w->log_chunk_bytes : CHUNK_BYTES;
+}
+
+static void note_chunk(struct worker_loop *w, const struct err *e)
+{
+	int64_t bytes = chunk_bytes(w);
+
+	if (!e && bytes < CHUNK_BYTES)
+		w->log_chunk_bytes = bytes * 2;
+	else if (e && e->code == ERR_UNREACHABLE && bytes > CHUNK_LEAST_BYTES)
+		w->log_chunk_bytes = bytes / 2;
+}
+
 static void on_log_told(void *ctx, struct client_reply *r, const struct err *e)
 {
 	struct log_call call = *(struct log_call *)ctx;
 	struct held *h = held_find(call.worker, call.job, call.attempt);
 
 	log_call_free(ctx);
+	note_chunk(call.worker, e);
 	if (!h)
 		return;
 	h->is_log_busy = false;
@@ -179,7 +202,7 @@ static int send_log(struct held *h, struct log_call *call, struct err *e)
 			return -1;
 		}
 		file.fd = h->log_fd;
-		file.size_bytes = size > CHUNK_BYTES ? CHUNK_BYTES : size;
+		file.size_bytes = size > chunk_bytes(h->worker) ? chunk_bytes(h->worker) : size;
 		call->told = h->log_told + file.size_bytes;
 		q.file = &file;
 		buf_addf(&path, "&offset=%" PRId64, h->log_told);

@@ -209,6 +209,7 @@ struct worker_loop {
 
 	/* deliver.c */
 	struct log_call *log_calls;
+	int64_t log_chunk_bytes; /* in one call; a line that breaks gets less at a time */
 
 	/* Stopping. */
 	bool is_stopping, is_leaving, is_gone;
