@@ -36,6 +36,8 @@ static int use_token(struct api *a, struct err *e)
 		return 0;
 	if (token_parse(text, &t, e) < 0)
 		return err_wrap(e, "SLIPWAY_TOKEN");
+	if (place_tls_ca() && client_set_store(a->client, place_tls_ca(), e) < 0)
+		return -1;
 	if (t.fingerprint[0] && client_is_remote(a->client) &&
 	    (place_ca_file(t.fingerprint, &ca_file, e) < 0 ||
 	     client_fetch_ca(a->server, t.fingerprint, ca_file.data, e) < 0 ||

@@ -197,6 +197,7 @@ int cmd_worker(struct cli *c, struct err *e)
 	o.server = server.len ? server.data : NULL;
 	o.server_else = usual.data;
 	o.join = join.len ? join.data : NULL;
+	o.tls_ca = place_tls_ca();
 	o.work_dir = work.data;
 	o.tags = tags.list;
 	o.tags_len = tags.len;

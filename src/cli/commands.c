@@ -73,7 +73,7 @@ static const struct option_row serve_options[] = {
 	{ "public", 0, OPTION_TEXT, "URL",
 	  "where others reach this server, for the lines that token create prints (default: the first https:// address)" },
 	{ "tls-cert", 0, OPTION_TEXT, "FILE",
-	  "show this certificate, with its chain, instead of one of an own CA; it is read again when it changes" },
+	  "show this certificate, with its chain, instead of one of an own CA; it is read again when it changes. Others verify it by their machine's store, or the file that SLIPWAY_TLS_CA names, and by the host's name" },
 	{ "tls-key", 0, OPTION_TEXT, "FILE", "its key" },
 	{ "types", 0, OPTION_TEXT, "DIR",
 	  "build types beside those built in (default: $SLIPWAY_TYPES, else types in the data folder)" },

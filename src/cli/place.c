@@ -29,6 +29,11 @@ const char *place_token(void)
 	return token;
 }
 
+const char *place_tls_ca(void)
+{
+	return env_get("SLIPWAY_TLS_CA");
+}
+
 int place_ca_file(const char *fingerprint, struct buf *out, struct err *e)
 {
 	struct buf data = BUF_INIT, dir = BUF_INIT;

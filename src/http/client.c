@@ -140,6 +140,7 @@ void client_free(struct client *c)
 	}
 	free(c->addresses);
 	free(c->ca_file);
+	free(c->store_file);
 	free(c);
 }
 

@@ -88,6 +88,8 @@ bool client_is_remote(const struct client *c);
 /* Trust in an installation's own CA (http/tls.h), by its fingerprint. Servers are verified against the certificate in
  * `ca_file` alone; host names are not compared, for that CA signs servers of one installation and nothing else. */
 int client_trust(struct client *c, const char *ca_file, struct err *e);
+/* Instead of the machine's store: servers are verified against the CAs in this file, and by their host names. */
+int client_set_store(struct client *c, const char *file, struct err *e);
 /* Get the certificate of the CA with this fingerprint from one of its servers, into `ca_file`, unless it is there. It is
  * asked for openly: whoever answers, what does not have the fingerprint is refused (ERR_DENIED) and not kept. */
 int client_fetch_ca(const char *server, const char *fingerprint, const char *ca_file, struct err *e);

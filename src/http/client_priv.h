@@ -37,7 +37,8 @@ struct client {
 	struct client_address *addresses;
 	size_t addresses_len;
 	size_t at;	    /* the one new calls go to */
-	char *ca_file;	    /* NULL: the machine's store */
+	char *ca_file;	    /* of an own CA; NULL: by the store */
+	char *store_file;   /* NULL: the machine's */
 	bool is_unverified; /* anybody may answer (client_trust.c) */
 	struct client_header *headers;
 	/* Ready lists for libcurl: a body of JSON, or of bytes, or none. Made new when a header changes; those still

@@ -23,22 +23,32 @@ void client_set_tls(const struct client *c, CURL *h)
 		curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 0L);
 	if (c->is_unverified || c->ca_file)
 		curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 0L);
-	if (c->ca_file) {
-		curl_easy_setopt(h, CURLOPT_CAINFO, c->ca_file);
+	if (c->ca_file || c->store_file) {
+		curl_easy_setopt(h, CURLOPT_CAINFO, c->ca_file ? c->ca_file : c->store_file);
 		/* Else the machine's store would do as well. */
 		curl_easy_setopt(h, CURLOPT_CAPATH, NULL);
 	}
 }
 
-int client_trust(struct client *c, const char *ca_file, struct err *e)
+static int set_file(char **at, const char *file, struct err *e)
 {
-	char *copy = strdup(ca_file);
+	char *copy = strdup(file);
 
 	if (!copy)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	free(c->ca_file);
-	c->ca_file = copy;
+	free(*at);
+	*at = copy;
 	return 0;
+}
+
+int client_trust(struct client *c, const char *ca_file, struct err *e)
+{
+	return set_file(&c->ca_file, ca_file, e);
+}
+
+int client_set_store(struct client *c, const char *file, struct err *e)
+{
+	return set_file(&c->store_file, file, e);
 }
 
 static bool has_fingerprint(const struct buf *pem, const char *fingerprint, struct buf *alone)

@@ -40,8 +40,8 @@ static const char *const access_texts[ACCESSES] = {
 	[ACCESS_SUBMIT] = "submitters, for jobs of their own; administrators for all",
 	[ACCESS_ADMIN] = "administrators",
 	[ACCESS_WORKER] =
-		"workers under their own name, and administrators; with the headers Slipway-Worker and Slipway-Session. A "
-		"session that is not the worker's newest gets 409 `stale`",
+		("workers under their own name, and administrators; with the headers Slipway-Worker and Slipway-Session. A session "
+		 "that is not the worker's newest gets 409 `stale`"),
 	[ACCESS_REGISTER] = "workers under their own name, and administrators",
 	[ACCESS_JOIN] = "who has a join token",
 };

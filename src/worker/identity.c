@@ -137,6 +137,8 @@ static int use_secret(const struct identity *i, const char *secret, struct clien
 		return -1;
 	if (i->fingerprint[0] && client_is_remote(c) && client_trust(c, ca_file.data, e) < 0)
 		return -1;
+	if (i->tls_ca && client_set_store(c, i->tls_ca, e) < 0)
+		return -1;
 	return client_set_header(c, "Authorization", header.data, e);
 }
 

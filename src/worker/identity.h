@@ -26,6 +26,8 @@ struct identity {
 	char next[HASH_HEX_BYTES];   /* that may replace it; "" */
 	char fingerprint[HASH_HEX_BYTES];
 	char token_hash[HASH_HEX_BYTES]; /* of the join token */
+	const char *
+		tls_ca; /* borrowed, the owner's to set: of servers without a CA of their own; NULL: the machine's store */
 	bool is_joined;
 	int64_t since_ms; /* wall clock: the age of the secret */
 };

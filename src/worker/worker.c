@@ -315,6 +315,7 @@ static int identify(struct worker_options *own, struct identity *i, struct err *
 {
 	if (identity_open(i, own->work_dir, e) < 0)
 		return -1;
+	i->tls_ca = own->tls_ca;
 	if (own->join && identity_join(i, own->join, choose(own->server, NULL, own->server_else),
 				       choose(own->name, i->name, own->name_else), e) < 0)
 		return -1;

@@ -27,7 +27,9 @@ struct worker_options {
 	const char *server, *server_else;
 	/* NULL: the one it has joined as, or if it has not, name_else. */
 	const char *name, *name_else;
-	const char *join;     /* a token to join with (worker/identity.h); NULL = none */
+	const char *join; /* a token to join with (worker/identity.h); NULL = none */
+	const char
+		*tls_ca; /* believe servers with given certificates by this file; NULL: the machine's store */
 	int64_t rotate_ms;    /* the age at which its secret is replaced; 0 = a day */
 	const char *work_dir; /* made if absent; one worker's alone */
 	const char *const *tags;

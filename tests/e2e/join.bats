@@ -192,6 +192,7 @@ small_image() {
 }
 
 @test "a machine in the middle with another CA never gets the secret" {
+	command -v openssl >/dev/null || skip "openssl is not installed"
 	joined one
 	stop_worker one
 	port=${url##*:}
@@ -359,6 +360,31 @@ small_image() {
 	start_server --slots 0 --listen "https://127.0.0.1:${url##*:}"
 	until_online one
 	sw run -- true
+}
+
+@test "given certificates are verified by a store and by the host's name" {
+	command -v openssl >/dev/null || skip "openssl is not installed"
+	local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+	openssl req -x509 "${key[@]}" -days 2 -subj "/CN=Somebody's CA" -keyout "$dir/ca.key" -out "$dir/ca.crt" 2>/dev/null
+	openssl req "${key[@]}" -subj /CN=localhost -keyout "$dir/key.pem" -out "$dir/csr" 2>/dev/null
+	openssl x509 -req -in "$dir/csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial -days 2 -out "$dir/cert.pem" \
+		-extfile <(printf 'subjectAltName=DNS:localhost') 2>/dev/null
+	stop_server
+	start_server --slots 0 --listen https://127.0.0.1:0 --tls-cert "$dir/cert.pem" --tls-key "$dir/key.pem"
+	port=$(sed -n 's/.*https:[^ ]*:\([0-9]*\) .*/\1/p' "$dir/ready.line")
+	# No fingerprint: whom to believe is known elsewhere.
+	token=$(join_token)
+	[ "${#token}" = 68 ]
+	run -4 env -u SLIPWAY_SERVER timeout 20 "$SLIPWAY_BIN" worker --work "$dir/w-one" --server "https://localhost:$port" --join "$token" --name one
+	[[ $output == *"nothing was sent to it"* ]]
+	export SLIPWAY_TLS_CA=$dir/ca.crt
+	run -4 env -u SLIPWAY_SERVER timeout 20 "$SLIPWAY_BIN" worker --work "$dir/w-one" --server "https://127.0.0.1:$port" --join "$token" --name one
+	[[ $output == *"nothing was sent to it"* ]]
+	start_worker one --server "https://localhost:$port" --join "$token" --name one
+	until_online one
+	ada=$(sw token create --role submitter --name ada)
+	[ "$(SLIPWAY_SERVER=https://localhost:$port SLIPWAY_TOKEN=$ada sw run -- echo hello)" = hello ]
+	SLIPWAY_SERVER=https://127.0.0.1:$port SLIPWAY_TOKEN=$ada run -4 sw status
 }
 
 @test "a build in a chroot gets its image and inputs over the network, and its artifacts come back" {

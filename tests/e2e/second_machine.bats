@@ -8,6 +8,7 @@ load lib
 setup() {
 	[ "$(id -u)" = 0 ] || skip "only root can make machines of namespaces"
 	unshare --mount --net --uts true 2>/dev/null || skip "namespaces cannot be made here"
+	command -v ip >/dev/null || skip "iproute2 is not installed"
 	make_dir
 	unset SLIPWAY_SERVER
 	lines=()
