@@ -126,47 +126,38 @@ void access_loaded(struct server *s, struct credentials_read *r)
 
 struct load_task {
 	struct store_task task;
-	struct server *server;
-	bool is_forced;
 	struct credentials_read read;
-	bool is_read;
 };
 
 static int load_run(struct tx *tx, struct store_task *t, struct err *e)
 {
-	struct load_task *k = container_of(t, struct load_task, task);
-	int64_t version;
-	if (tokens_version(tx, &version, e))
-		return -1;
-	pthread_mutex_lock(&k->server->credentials.lock);
-	bool is_same = version == k->server->credentials.version;
-	pthread_mutex_unlock(&k->server->credentials.lock);
-	k->is_read = k->is_forced || !is_same;
-	return k->is_read ? access_read(tx, &k->read, e) : 0;
+	return access_read(tx, &container_of(t, struct load_task, task)->read, e);
 }
 
-static int load(struct server *s, bool is_forced, struct err *e)
+static int load(struct server *s, struct err *e)
 {
-	struct load_task k = { .task = { .run = load_run }, .server = s, .is_forced = is_forced };
+	struct load_task k = { .task = { .run = load_run } };
 	if (store_read_wait(s->store, &k.task)) {
 		access_unread(&k.read);
 		*e = k.task.err;
 		return -1;
 	}
-	if (k.is_read)
-		access_loaded(s, &k.read);
+	access_loaded(s, &k.read);
 	return 0;
 }
 
 int access_start(struct server *s, struct err *e)
 {
-	return load(s, true, e) ? err_wrap(e, "read the credentials") : 0;
+	return load(s, e) ? err_wrap(e, "read the credentials") : 0;
 }
 
-void access_look(struct server *s)
+void access_look(struct server *s, int64_t version)
 {
 	struct err e = ERR_INIT;
-	if (load(s, false, &e))
+	pthread_mutex_lock(&s->credentials.lock);
+	bool is_same = version == s->credentials.version;
+	pthread_mutex_unlock(&s->credentials.lock);
+	if (!is_same && load(s, &e))
 		log_err(&e, "look for new credentials");
 }
 

@@ -190,6 +190,7 @@ static void look(struct server *s, struct err *e)
 		if (l.due_ms)
 			tick_due_at(s, clock_boot_ms() + l.due_ms - store_now_ms(s->store));
 		look_at_jobs(s, e);
+		access_look(s, l.tokens_version);
 		if (p->has_others)
 			log_look_all(s);
 	} else {
@@ -197,7 +198,6 @@ static void look(struct server *s, struct err *e)
 		p->has_others = true;
 	}
 	ear_look_release(&l);
-	access_look(s);
 	if (now_ms >= p->silent_ms) {
 		p->silent_ms = now_ms + SILENT_MS;
 		hub_silence(s);

@@ -72,10 +72,12 @@ static int64_t do_leases(struct server *s, int64_t planned_ms)
 	if (leases_look(s, planned_ms, &next_ms))
 		return clock_boot_ms() + TICK_RETRY_MS;
 	int64_t at_ms = boot_time(s, next_ms), beat_ms = clock_boot_ms() + server_beat_ms(s);
-	/* Leases that other servers gave, and do not look after any more. */
-	if (at_ms == 0 && store_is_shared(s->store))
-		at_ms = clock_boot_ms() + s->lease_ms + (int64_t)random_below((uint64_t)s->lease_ms / 4 + 1);
-	return at_ms && at_ms > beat_ms ? beat_ms : at_ms;
+	if (at_ms)
+		return at_ms > beat_ms ? beat_ms : at_ms;
+	if (!store_is_shared(s->store))
+		return 0;
+	/* Leases that other servers give from now on, and may not look after any more. */
+	return clock_boot_ms() + s->lease_ms + (int64_t)random_below((uint64_t)s->lease_ms / 4 + 1);
 }
 
 static void plan(int64_t *at, int64_t boot_ms)

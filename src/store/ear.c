@@ -77,7 +77,7 @@ int ear_wait(struct ear *ear, int wake_fd, int timeout_ms, ear_heard_fn *fn, voi
 }
 
 /* What a row of the look is about; the numbers stand in the statement. */
-enum seen { SEEN_LANE = 1, SEEN_CANCEL, SEEN_DUE, SEEN_OTHERS };
+enum seen { SEEN_LANE = 1, SEEN_CANCEL, SEEN_DUE, SEEN_OTHERS, SEEN_TOKENS };
 
 static int add_lane(struct ear_look *l, size_t *cap, int64_t lane)
 {
@@ -118,6 +118,9 @@ static int add_row(struct ear_look *l, size_t caps[2], struct db_rows *rows)
 		return 0;
 	case SEEN_OTHERS:
 		l->others = (int)a;
+		return 0;
+	case SEEN_TOKENS:
+		l->tokens_version = a;
 		return 0;
 	}
 	return 0;

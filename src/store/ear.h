@@ -42,8 +42,9 @@ struct ear_look {
 	size_t lanes_len;
 	struct ear_cancel *cancels; /* leased attempts that somebody wants cancelled */
 	size_t cancels_len;
-	int64_t due_ms; /* when the next scheduled job starts, the store's time; 0: none */
-	int others;	/* other servers that are alive */
+	int64_t due_ms;		/* when the next scheduled job starts, the store's time; 0: none */
+	int others;		/* other servers that are alive */
+	int64_t tokens_version; /* as tokens_version() gives it */
 };
 /* Cancels are looked for if that is asked. To be released, also after an error. */
 int ear_look(struct ear *ear, bool with_cancels, struct ear_look *out, struct err *e);

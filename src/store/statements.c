@@ -88,6 +88,7 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	" ON CONFLICT (name) DO UPDATE SET machine = $2, boot_id = $3, session_n = worker.session_n +" \
 	" CASE WHEN worker.session <> $4 THEN 1 ELSE 0 END, session = $4, version = $5, arch = $6,"    \
 	" isolations = $7, tags = $8, slots = $9, beat_at = $10, is_online = 1, server = $11"
+#define TOKENS_VERSION "CAST(count(*) + coalesce(sum(changes), 0) AS BIGINT)"
 #define TOKEN_COLUMNS "id,role,name,hash,next_hash,zones,maker,created,expires,used,revoked,born"
 #define POSITION_AHEAD(name)                                                                                    \
 	"SELECT count(*) FROM (SELECT 1 FROM (SELECT 1 FROM job WHERE state = 3 AND lane = $1 AND is_gated = 0" \
@@ -434,9 +435,7 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			     "SELECT " TOKEN_COLUMNS " FROM token WHERE id = $1 FOR NO KEY UPDATE" },
 	[STMT_TOKEN_REVOKE] = { "token_revoke", "UPDATE token SET revoked = $2, changes = changes + 1"
 						" WHERE id = $1" },
-	[STMT_TOKEN_VERSION] = { "token_version",
-				 "SELECT CAST(count(*) + coalesce(sum(changes), 0) AS BIGINT)"
-				 " FROM token" },
+	[STMT_TOKEN_VERSION] = { "token_version", "SELECT " TOKENS_VERSION " FROM token" },
 	[STMT_TOKEN_USED] = { "token_used", "UPDATE token SET used = $2 WHERE id = $1" },
 	[STMT_TOKEN_JOINED] = { "token_joined", "UPDATE token SET born = $2, used = $3, changes = changes + 1"
 						" WHERE id = $1 AND born = 0" },
@@ -526,7 +525,8 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			    " WHERE CAST($2 AS BIGINT) = 1 AND state IN (4, 5) AND is_cancel_asked = 1"
 			    " UNION ALL SELECT 3, run_at, 0 FROM (SELECT run_at FROM slipway.job WHERE state = 2"
 			    " ORDER BY run_at LIMIT 1) AS due"
-			    " UNION ALL SELECT 4, count(*), 0 FROM slipway.server WHERE id <> $1 AND " PG_IS_ALIVE },
+			    " UNION ALL SELECT 4, count(*), 0 FROM slipway.server WHERE id <> $1 AND " PG_IS_ALIVE
+			    " UNION ALL SELECT 5, " TOKENS_VERSION ", 0 FROM slipway.token" },
 	[STMT_EAR_JOBS] = { "ear_jobs", "SELECT 0",
 			    "SELECT id, state, events, attempt, lane, is_cancel_asked FROM slipway.job WHERE id ="
 			    " ANY (CAST(string_to_array(CAST($1 AS TEXT), ',') AS BIGINT[]))" },

@@ -230,10 +230,12 @@ register() {
 	need=$(sw submit --collect x --input "$BATS_TEST_FILENAME" -- sh -c 'echo x | tee $SLIPWAY_OUT/x')
 	sw submit --need "$need" --env "A=$(printf %02000d 1)" -- true
 	sw wait "$need"
+	sw token create --role reader --name ann >/dev/null
 	stop_server
 	server_pid=
 	sqlite3 "$data/slipway.db" "INSERT INTO target VALUES (1, 't', 's', 'a', '', 0, 'failed', 1, 1);
-		INSERT INTO build VALUES (1, 'x', 'y', 'z'); INSERT INTO recipe VALUES (1, 'x')"
+		INSERT INTO build VALUES (1, 'x', 'y', 'z'); INSERT INTO recipe VALUES (1, 'x');
+		INSERT INTO owner VALUES (1, 2, 3, 'x'); INSERT INTO limit_key VALUES (1, 1, 'k', 1, 0)"
 	sw admin backup --data "$data" "$dir/b"
 	[ "$(cd "$dir/b" && printf '%s\n' *.jsonl tally.jsonl | sort)" = \
 		"$(sqlite3 "$data/slipway.db" "SELECT name || '.jsonl' FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'" | sort)" ]
