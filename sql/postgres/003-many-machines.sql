@@ -39,6 +39,8 @@ CREATE TABLE token (
 
 ALTER TABLE worker ADD COLUMN status TEXT COLLATE "C" NOT NULL DEFAULT '';
 
+ALTER TABLE worker ADD COLUMN demands TEXT COLLATE "C" NOT NULL DEFAULT '';
+
 CREATE TABLE owner (
 	id BIGINT PRIMARY KEY REFERENCES string,
 	weight BIGINT NOT NULL CHECK (weight BETWEEN 1 AND 1000),
@@ -67,5 +69,36 @@ CREATE INDEX job_leased ON job (worker, lease_until, owner) WHERE state IN (4, 5
 CREATE INDEX job_key ON job (limit_key, lane, is_gated, priority DESC, id) WHERE limit_key IS NOT NULL AND state = 3;
 
 CREATE INDEX event_noted ON event (at, job, n) WHERE reason <> 0 OR detail IS NOT NULL;
+
+-- Submission in SQL: the zone is the owner's, and what has a limit key is a server's, which sets the gates.
+CREATE OR REPLACE FUNCTION lane_number(n job_new) RETURNS BIGINT LANGUAGE plpgsql AS $$
+DECLARE
+	its_zone TEXT := coalesce((SELECT o.zone FROM owner o JOIN string s ON s.id = o.id WHERE s.text = n.owner), '');
+	all_tags TEXT := concat_ws(',', nullif(n.tags, ''), CASE WHEN its_zone <> '' THEN 'zone:' || its_zone END);
+	number BIGINT := (SELECT id FROM lane WHERE kind = n.kind AND isolation = n.isolation AND arch = n.arch AND tags = all_tags);
+BEGIN
+	IF number IS NULL THEN
+		INSERT INTO lane (kind, isolation, arch, tags) VALUES (n.kind, n.isolation, n.arch, all_tags)
+			ON CONFLICT (kind, isolation, arch, tags) DO UPDATE SET kind = EXCLUDED.kind RETURNING id INTO number;
+	END IF;
+	RETURN number;
+END $$;
+
+CREATE OR REPLACE FUNCTION body_decode(at TEXT, body JSONB, line BIGINT) RETURNS job_new LANGUAGE plpgsql AS $$
+DECLARE
+	n job_new;
+BEGIN
+	PERFORM body_check_fields(at, body, '{argv,kind,name,priority,needs,run_at,timeout,silence,env,inputs,limits,collect,'
+		'max_attempts,retry_delay,target,isolation,arch,tags,dedupe,owner,suspended,build,recipe,import,make,limit_key}');
+	PERFORM body_check_kind(at, body);
+	IF body_field(body, 'limit_key') IS NOT NULL THEN
+		PERFORM refuse_body(at, 'limit_key: jobs with a limit key are submitted to a server, not in SQL', '0A000');
+	END IF;
+	n.kind := 1;
+	n := body_schedule(at, body, n);
+	n := body_requirements(at, body, n);
+	n.needs := body_needs(at, body, line);
+	RETURN body_payload(at, body, n);
+END $$;
 
 UPDATE meta SET value = '3' WHERE name = 'version';

@@ -47,6 +47,9 @@ CREATE TABLE token (
 -- What a worker says of its machine: load, cache, room on the disk. A text of the server's own, '' = it has said nothing.
 ALTER TABLE worker ADD COLUMN status TEXT NOT NULL DEFAULT '';
 
+-- Tags it demands: it takes no job that does not ask for all of them.
+ALTER TABLE worker ADD COLUMN demands TEXT NOT NULL DEFAULT '';
+
 -- Who gets what. An owner's row is there once an administrator has set something for him: id is that of his name.
 CREATE TABLE owner (
 	id INTEGER PRIMARY KEY REFERENCES string,

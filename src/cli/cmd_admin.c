@@ -133,7 +133,7 @@ int cmd_admin(struct cli *c, struct err *e)
 	} rows[] = {
 		{ "migrate", admin_migrate }, { "check", admin_check },	    { "gc", admin_gc },
 		{ "backup", admin_backup },   { "restore", admin_restore }, { "move", admin_move },
-		{ "events", admin_events },
+		{ "events", admin_events },   { "owner", admin_owner },	    { "owners", admin_owners },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (strcmp(rows[i].name, c->args.words[0]) == 0)

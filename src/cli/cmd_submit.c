@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "cli/api.h"
 #include "cli/commands.h"
+#include "cli/fields.h"
 #include "cli/submission.h"
 #include "http/client.h"
 #include "text/json.h"
@@ -31,6 +32,10 @@ static int print_ids(const struct buf *answer, struct err *e)
 		return -1;
 	for (size_t i = 0; i < json_array_size(ids); i++)
 		printf("%lld\n", (long long)json_integer_value(json_array_get(ids, i)));
+	for (size_t i = 0; i < field_count(json, "warnings"); i++) {
+		const char *text = json_string_value(field_at(json, "warnings", i));
+		fprintf(stderr, "slipway: %s\n", text ? text : "");
+	}
 	return 0;
 }
 

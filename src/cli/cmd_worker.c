@@ -181,7 +181,7 @@ int cmd_worker(struct cli *c, struct err *e)
 	CLEAN_BUF struct buf usual = BUF_INIT;
 	CLEAN_BUF struct buf work = BUF_INIT;
 	CLEAN_BUF struct buf join = BUF_INIT;
-	CLEAN(tags_release) struct tags tags = { 0 };
+	CLEAN(tags_release) struct tags tags = { 0 }, demands = { 0 }, zones = { 0 };
 	char host[NAME_BYTES];
 	struct worker_options o = { .rotate_ms = args_duration(&c->args, "rotate", 0) };
 
@@ -192,7 +192,9 @@ int cmd_worker(struct cli *c, struct err *e)
 	    read_size(&c->args, "cache", &o.cache_bytes, e) < 0 ||
 	    read_size(&c->args, "min-free", &o.min_free_bytes, e) < 0 ||
 	    walk_parts(&c->args, "isolation", add_isolation, &o.isolations, e) < 0 ||
-	    walk_parts(&c->args, "tag", add_tag, &tags, e) < 0)
+	    walk_parts(&c->args, "tag", add_tag, &tags, e) < 0 ||
+	    walk_parts(&c->args, "demand", add_tag, &demands, e) < 0 ||
+	    walk_parts(&c->args, "zone", add_tag, &zones, e) < 0)
 		return -1;
 	o.server = server.len ? server.data : NULL;
 	o.server_else = usual.data;
@@ -201,5 +203,9 @@ int cmd_worker(struct cli *c, struct err *e)
 	o.work_dir = work.data;
 	o.tags = tags.list;
 	o.tags_len = tags.len;
+	o.demands = demands.list;
+	o.demands_len = demands.len;
+	o.zones = zones.list;
+	o.zones_len = zones.len;
 	return worker_serve(&o, e);
 }

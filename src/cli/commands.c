@@ -41,6 +41,8 @@ const struct option_row option_job[] = {
 	{ "target", 'T', OPTION_TEXT, "NAME", "the root image to run in, see slipway target" },
 	{ "arch", 0, OPTION_TEXT, "ARCH", "run on a worker of this architecture" },
 	{ "tag", 0, OPTION_LIST, "TAG", "run on a worker with this tag; repeat, or join by commas" },
+	{ "limit-key", 0, OPTION_TEXT, "NAME[=N]",
+	  "of your jobs with this key at most N run at a time, on all workers together (default 1: one after the other)" },
 	{ "dedupe", 0, OPTION_TEXT, "KEY",
 	  "while a job with this key is alive, give its number instead of a new job" },
 	{ "owner", 0, OPTION_TEXT, "NAME", "whose job it is (administrators only)" },
@@ -92,6 +94,10 @@ static const struct option_row worker_options[] = {
 	{ "name", 'n', OPTION_TEXT, "NAME", "its name (default: the machine's)" },
 	{ "isolation", 0, OPTION_LIST, "LIST", "which isolations to offer (default: all that work here)" },
 	{ "tag", 0, OPTION_LIST, "TAG", "what jobs may ask for; repeat, or join by commas" },
+	{ "demand", 0, OPTION_LIST, "TAG",
+	  "take only jobs that ask for this tag (which --tag must offer); repeat, or join by commas" },
+	{ "zone", 0, OPTION_LIST, "ZONE",
+	  "take only work of these trust zones; \"default\" is the one of owners without a zone. On other machines the token says it" },
 	{ "cache", 0, OPTION_TEXT, "SIZE",
 	  "how much to keep of inputs and targets for later jobs (default: a quarter of the disk)" },
 	{ "min-free", 0, OPTION_TEXT, "SIZE",
@@ -190,6 +196,12 @@ static const struct option_row admin_options[] = {
 	  "restore: the backup's folder; move: sqlite:DIR or postgresql://…" },
 	{ "to", 0, OPTION_TEXT, "PLACE", "move: sqlite:DIR or postgresql://…" },
 	{ "limit", 'n', OPTION_INT, "N", "events: how many (default: 50)" },
+	{ "weight", 0, OPTION_INT, "N",
+	  "owner: the part of the slots' time, beside others with waiting work" },
+	{ "running", 0, OPTION_INT, "N",
+	  "owner: at most so many of the owner's jobs run at a time; 0: no bound" },
+	{ "zone", 0, OPTION_TEXT, "ZONE",
+	  "owner: the trust zone of what the owner submits from now on; \"default\" for none of its own" },
 	{ 0 },
 };
 
@@ -424,7 +436,7 @@ const struct command commands[] = {
 	  .options = { worker_options },
 	  .run = cmd_worker },
 	{ .name = "admin",
-	  .arguments = "migrate|check|gc|events|backup DIR|restore|move",
+	  .arguments = "migrate|check|gc|events|backup DIR|restore|move|owner NAME|owners",
 	  .summary = "look after the store",
 	  .about =
 		  "check verifies every invariant of the store and says what breaks one; gc removes stored files that nothing names; events tells what "
@@ -433,7 +445,8 @@ const struct command commands[] = {
 		  "makes no difference whether servers run. backup makes a folder with everything in it as of one moment, while the server goes "
 		  "on; restore makes an installation of it where there is none; move takes over a whole one that no server uses, from "
 		  "one database to the other. What is taken over is compared row by row and file by file. Workers that hold jobs from "
-		  "before must drop them.",
+		  "before must drop them. owner sets an owner's weight, bound and zone, of which what is not given stays; owners lists "
+		  "those for whom something was set.",
 	  .flags = SERVER | JSON,
 	  .words_min = 1,
 	  .words_max = -1,

@@ -68,6 +68,6 @@ command_fn cmd_run, cmd_submit, cmd_build, cmd_recipe, cmd_target, cmd_list, cmd
 	cmd_log, cmd_why, cmd_wait, cmd_artifacts, cmd_fetch, cmd_change, cmd_priority, cmd_workers,
 	cmd_worker_state, cmd_doctor, cmd_types, cmd_admin, cmd_help, cmd_man_page, cmd_completion;
 /* Words of admin. */
-command_fn admin_backup, admin_events, admin_restore, admin_move;
+command_fn admin_backup, admin_events, admin_restore, admin_move, admin_owner, admin_owners;
 
 #endif

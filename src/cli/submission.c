@@ -16,6 +16,7 @@
 #include "cli/api.h"
 #include "cli/args.h"
 #include "cli/fields.h"
+#include "model/job.h"
 
 void submission_begin(struct submission *s, struct api *api)
 {
@@ -348,6 +349,25 @@ static void add_plain(struct submission *s, const struct args *a)
 		jw_kstr(&s->json, "isolation", args_text(a, "isolation", "chroot"));
 }
 
+/* "NAME", which is "NAME=1", or "NAME=N"; a name may have signs of equality. */
+static int add_limit_key(struct submission *s, const char *text, struct err *e)
+{
+	const char *equals = strrchr(text, '=');
+	int64_t n = 1;
+	CLEAN_FREE char *name = strndup(text, equals ? (size_t)(equals - text) : strlen(text));
+	if (!name)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (!*name || (equals && parse_int("N", equals + 1, 1, JOB_KEY_MAX, &n, NULL) < 0))
+		return err_set(e, ERR_USAGE, "--limit-key: NAME or NAME=N, N from 1 to %d, not %s",
+			       JOB_KEY_MAX, text);
+	jw_key(&s->json, "limit_key");
+	jw_begin_object(&s->json);
+	jw_kstr(&s->json, "name", name);
+	jw_kint(&s->json, "n", n);
+	jw_end_object(&s->json);
+	return 0;
+}
+
 int submission_add_options(struct submission *s, const struct args *a, struct err *e)
 {
 	const char *value;
@@ -357,6 +377,8 @@ int submission_add_options(struct submission *s, const struct args *a, struct er
 	write_inputs(s);
 	add_plain(s, a);
 	submission_add_names(s, a, "tag", "tags");
+	if (args_has(a, "limit-key") && add_limit_key(s, args_text(a, "limit-key", NULL), e) < 0)
+		return -1;
 	if (args_has(a, "after") && add_time(s, args_text(a, "after", NULL), e) < 0)
 		return -1;
 	if (args_has(a, "collect")) {
@@ -379,6 +401,9 @@ int submission_send(struct submission *s, int64_t *id, struct err *e)
 		return -1;
 	if (json_get_int(answer, "id", 1, INT64_MAX, 0, id, e) < 0)
 		return err_wrap(e, "the server's answer");
+	if (*field_text(answer, "warning"))
+		fprintf(stderr, "slipway: job %lld waits: %s\n", (long long)*id,
+			field_text(answer, "warning"));
 	if (field_has(answer, "new") && !field_bool(answer, "new"))
 		fprintf(stderr, "slipway: job %lld is there already and has the same --dedupe key\n",
 			(long long)*id);

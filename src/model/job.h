@@ -77,6 +77,7 @@ struct job {
 	enum isolation isolation; /* the lane's, shown with the job */
 	const char *arch;	  /* the lane's; "" = any */
 	const char *tags;	  /* the lane's: sorted, joined by ","; "" = none */
+	const char *zone;	  /* the lane's; "" = the default one */
 	const char *owner;
 	const char *target; /* name of the target; "" = none */
 	int64_t chain;	    /* number of the chain's first job; its own when it stands alone */

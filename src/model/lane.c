@@ -42,6 +42,20 @@ static bool has_tags(const char *wanted, const char *offered)
 	return true;
 }
 
+static bool is_in_zone(const char *zone, const char *zones)
+{
+	if (!zones || !*zones)
+		return !*zone;
+	if (!*zone)
+		zone = "default";
+	for (size_t n; *zones; zones += n + (zones[n] == ',')) {
+		n = strcspn(zones, ",");
+		if (strlen(zone) == n && memcmp(zones, zone, n) == 0)
+			return true;
+	}
+	return false;
+}
+
 enum lane_misfit lane_match(const struct lane *l, const struct worker *w)
 {
 	if (!w->is_online)
@@ -58,6 +72,10 @@ enum lane_misfit lane_match(const struct lane *l, const struct worker *w)
 		return LANE_ARCH;
 	if (!has_tags(l->tags, w->tags))
 		return LANE_TAGS;
+	if (w->demands && !has_tags(w->demands, l->tags))
+		return LANE_DEMANDS;
+	if (!is_in_zone(l->zone ? l->zone : "", w->zones))
+		return LANE_ZONE;
 	return LANE_FITS;
 }
 
@@ -72,6 +90,8 @@ const char *lane_misfit_text(enum lane_misfit m)
 		[LANE_ISOLATION] = "does not offer this isolation",
 		[LANE_ARCH] = "has another architecture",
 		[LANE_TAGS] = "lacks a tag",
+		[LANE_DEMANDS] = "takes only jobs that ask for its own tag",
+		[LANE_ZONE] = "is in another trust zone",
 	};
 	return (unsigned)m < ARRAY_LEN(texts) ? texts[m] : "does not fit";
 }

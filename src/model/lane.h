@@ -1,6 +1,6 @@
 /* Lanes: classes of waiting work with the same requirements, and which of them a worker may take.
  *
- * A lane is (kind, isolation, architecture, tags). Matching is a pure function of a lane and a worker, the same
+ * A lane is (kind, isolation, architecture, tags, trust zone). Matching is a pure function of a lane and a worker, the same
  * for dispatch and for `why`. Any thread. */
 #ifndef SLIPWAY_MODEL_LANE_H
 #define SLIPWAY_MODEL_LANE_H
@@ -15,6 +15,7 @@ struct lane {
 	enum isolation isolation;
 	const char *arch; /* "" = any */
 	const char *tags; /* sorted, joined by ","; "" = none */
+	const char *zone; /* the trust zone of its jobs' owners; "" = the default one */
 };
 
 enum worker_state {
@@ -33,6 +34,9 @@ struct worker {
 	const char *arch;    /* what it runs natively and in chroots */
 	unsigned isolations; /* bit (1 << enum isolation) */
 	const char *tags;    /* sorted, joined by "," */
+	const char *demands; /* as tags: it takes nothing that asks for less than these */
+	const char
+		*zones; /* joined by ","; "" = the default one only, which is called "default" among others */
 	int slots;
 	enum worker_state state;
 	int failures;
@@ -57,7 +61,9 @@ enum lane_misfit {
 	LANE_DISK,
 	LANE_ISOLATION,
 	LANE_ARCH,
-	LANE_TAGS
+	LANE_TAGS,
+	LANE_DEMANDS,
+	LANE_ZONE
 };
 /* The first thing that keeps the worker from the lane, or LANE_FITS. */
 enum lane_misfit lane_match(const struct lane *l, const struct worker *w);

@@ -22,6 +22,7 @@ enum {
 	WORDS_MAX = 10000,
 	OWNER_MAX = 100,
 	DEDUPE_MAX = 200,
+	KEY_NAME_MAX = 200,
 	TAGS_MAX = 32,
 };
 
@@ -30,7 +31,7 @@ static const char *const fields[] = { "argv",	   "kind",    "name",	      "prior
 				      "limits",	   "collect", "max_attempts", "retry_delay", "target",
 				      "isolation", "arch",    "tags",	      "dedupe",	     "owner",
 				      "suspended", "build",   "recipe",	      "import",	     "make",
-				      NULL };
+				      "limit_key", NULL };
 
 /* The field that is the kind's own. */
 static const char *const own_fields[KIND_LAST + 1] = {
@@ -86,6 +87,24 @@ static int get_run_at(const json_t *body, struct job_new *out, struct err *e)
 	return 0;
 }
 
+static int get_limit_key(const json_t *body, struct arena *a, struct job_new *out, struct err *e)
+{
+	static const char *const parts[] = { "name", "n", NULL };
+	const json_t *in;
+	int64_t n;
+	if (json_get_object(body, "limit_key", &in, e) < 0)
+		return -1;
+	if (!in)
+		return 0;
+	if (json_check_fields(in, parts, e) < 0 || json_get_int(in, "n", 1, JOB_KEY_MAX, 1, &n, e) < 0 ||
+	    get_line(in, "name", "", KEY_NAME_MAX, a, &out->limit_key.name, e) < 0)
+		return err_wrap(e, "limit_key");
+	if (!out->limit_key.name[0])
+		return err_set(e, ERR_INVALID, "limit_key: name: missing");
+	out->limit_key.n = (int)n;
+	return 0;
+}
+
 static int get_schedule(const json_t *body, struct arena *a, struct job_new *out, struct err *e)
 {
 	int64_t priority, max_attempts;
@@ -96,7 +115,8 @@ static int get_schedule(const json_t *body, struct arena *a, struct job_new *out
 	    json_get_seconds(body, "retry_delay", 0, &out->retry_delay_ms, e) < 0 ||
 	    json_get_bool(body, "suspended", false, &out->is_suspended, e) < 0 ||
 	    get_run_at(body, out, e) < 0 || get_line(body, "owner", "", OWNER_MAX, a, &out->owner, e) < 0 ||
-	    get_line(body, "dedupe", "", DEDUPE_MAX, a, &out->dedupe, e) < 0)
+	    get_line(body, "dedupe", "", DEDUPE_MAX, a, &out->dedupe, e) < 0 ||
+	    get_limit_key(body, a, out, e) < 0)
 		return -1;
 	if (out->retry_delay_ms > RETRY_DELAY_MAX_MS)
 		return err_set(e, ERR_INVALID, "retry_delay: must be at most %d seconds",

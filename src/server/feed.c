@@ -89,7 +89,7 @@ static int decode_worker(struct ask *a, struct registration *r, struct err *e)
 {
 	struct worker *w = &r->w;
 	int64_t slots, protocol;
-	const json_t *isolations, *tags;
+	const json_t *isolations, *tags, *demands, *zones;
 	const json_t *o = ask_body(a, NULL, e);
 	if (!o || json_get_str(o, "name", "", &w->name, e) ||
 	    json_get_str(o, "machine", "", &w->machine, e) ||
@@ -101,12 +101,16 @@ static int decode_worker(struct ask *a, struct registration *r, struct err *e)
 	    json_get_str(o, "arch", arch_native(), &w->arch, e) ||
 	    json_get_int(o, "slots", 0, 100000, 1, &slots, e) ||
 	    json_get_array(o, "isolations", &isolations, e) || json_get_array(o, "tags", &tags, e) ||
+	    json_get_array(o, "demands", &demands, e) || json_get_array(o, "zones", &zones, e) ||
 	    decode_isolations(isolations, &w->isolations, e))
 		return -1;
 	w->tags = join_tags(tags, a->arena, e);
+	w->demands = join_tags(demands, a->arena, e);
+	/* Whose credential says it is in some zones is in those; one of this machine says it for itself. */
+	w->zones = a->token ? a->zones : join_tags(zones, a->arena, e);
 	w->slots = (int)slots;
 	w->is_online = true;
-	if (!w->tags)
+	if (!w->tags || !w->demands || !w->zones)
 		return -1;
 	if (!w->name[0] || strlen(w->name) > 100 || strlen(w->session) < 16 || strlen(w->session) > 128)
 		return err_set(e, ERR_INVALID,
@@ -140,7 +144,7 @@ static int register_run(struct ask *a, struct tx *tx, struct err *e)
 	struct registration *r = a->data;
 	int n;
 	if (check_is_alone(a, r, tx, e) || workers_register(tx, &r->w, &r->w.id, e) ||
-	    workers_set_zones(tx, r->w.id, a->zones, e))
+	    workers_set_reach(tx, r->w.id, r->w.zones, r->w.demands, e))
 		return -1;
 	enum attempt_outcome o = r->is_released ? OUTCOME_RELEASED : OUTCOME_LOST;
 	const char *why = r->is_released ? "the server was started again" : "its worker was started again";

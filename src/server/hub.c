@@ -49,6 +49,7 @@ void hub_release(struct server *s)
 	map_release(&s->sessions);
 	idmap_release(&s->held);
 	idmap_release(&s->subs);
+	idmap_release(&s->fitting);
 	pthread_mutex_destroy(&s->lock);
 }
 

@@ -44,6 +44,16 @@ static void render_row(const struct job *j, struct json_writer *w)
 	jw_kstr(w, "arch", j->arch);
 	jw_key(w, "tags");
 	render_tags(j->tags, w);
+	jw_kstr(w, "zone", j->zone ? j->zone : "");
+	jw_key(w, "limit_key");
+	if (j->limit_key.name) {
+		jw_begin_object(w);
+		jw_kstr(w, "name", j->limit_key.name);
+		jw_kint(w, "n", j->limit_key.n);
+		jw_end_object(w);
+	} else {
+		jw_null(w);
+	}
 	jw_kint(w, "attempt", j->attempt);
 	jw_kint(w, "max_attempts", j->max_attempts);
 	jw_kstr(w, "worker", j->worker);
@@ -281,6 +291,10 @@ void render_worker(struct server *s, const struct worker *k, const struct job *j
 	jw_end_array(w);
 	jw_key(w, "tags");
 	render_tags(k->tags, w);
+	jw_key(w, "demands");
+	render_tags(k->demands, w);
+	jw_key(w, "zones");
+	render_tags(k->zones, w);
 	jw_kint(w, "slots", k->slots);
 	jw_kint(w, "running", k->running);
 	render_held(jobs, n, w);

@@ -215,6 +215,13 @@ const struct route routes[] = {
 	  "{\"events\":[{\"at\":\"…\",\"actor\":\"server\",\"subject\":\"worker:builder1\",\"detail\":\"quarantine: …\"},"
 	  "{\"at\":\"…\",\"actor\":\"server\",\"subject\":\"job:7\",\"from\":\"running\",\"to\":\"waiting\",\"reason\":\"lost\","
 	  "\"detail\":\"its worker was not heard of\"}],\"next\":\"…\"}" },
+	{ "GET", "/v1/owners", ACCESS_ADMIN, owners_route, 0, NULL, NULL,
+	  "Owners for whom something was set: the weight of their turns, the bound of running jobs (0: none), their zone.",
+	  NULL,
+	  "{\"owners\":[{\"name\":\"ada\",\"weight\":2,\"running_max\":8,\"running\":3,\"zone\":\"\"}]}" },
+	{ "POST", "/v1/owners/{name}", ACCESS_ADMIN, owner_set_route, BODY_SMALL, NULL, NULL,
+	  "Set them. What is not given stays as it is.", "{\"weight\":2,\"running_max\":8,\"zone\":\"\"}",
+	  "{\"name\":\"ada\",\"weight\":2,\"running_max\":8,\"running\":3,\"zone\":\"\"}" },
 	{ "POST", "/v1/admin/check", ACCESS_ADMIN, check_route, BODY_SMALL, NULL, NULL,
 	  "Check every invariant of the store.", NULL, "{\"violations\":0,\"found\":[]}" },
 	{ "POST", "/v1/admin/gc", ACCESS_ADMIN, gc_route, BODY_SMALL, NULL, NULL,

@@ -2,8 +2,13 @@
 #ifndef SLIPWAY_SERVER_ROUTES_PRIV_H
 #define SLIPWAY_SERVER_ROUTES_PRIV_H
 
+#include <stdint.h>
+
+struct arena;
 struct ask;
 struct err;
+struct server;
+struct tx;
 
 /* routes_submit.c */
 void submit_route(struct ask *a);
@@ -28,6 +33,11 @@ void target_remove_route(struct ask *a);
 void types_route(struct ask *a);
 void check_route(struct ask *a);
 void gc_route(struct ask *a);
+/* *warning: in words, that no worker would take a job of the lane; else NULL. On the writer. */
+int why_nobody(struct server *s, struct tx *tx, int64_t lane, struct arena *a, const char **warning,
+	       struct err *e);
+void owners_route(struct ask *a);
+void owner_set_route(struct ask *a);
 void backup_route(struct ask *a);
 /* routes_tokens.c */
 void token_create_route(struct ask *a);

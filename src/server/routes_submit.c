@@ -9,7 +9,10 @@
 
 /* --- submit --- */
 
-enum { BATCH_ON_HTTP_BYTES = 64 * 1024 }; /* a longer one is read on the offload thread */
+enum {
+	BATCH_ON_HTTP_BYTES = 64 * 1024, /* a longer one is read on the offload thread */
+	WARNINGS_MAX = 8,		 /* sorts of jobs that are looked at in a batch */
+};
 
 struct submission {
 	struct job_new *news;
@@ -18,6 +21,8 @@ struct submission {
 	size_t len;
 	bool is_batch;
 	const char *actor;
+	const char *warnings[WARNINGS_MAX];
+	size_t warnings_len;
 };
 
 static int decode_one(struct ask *a, struct submission *b, const char *text, size_t len, struct err *e)
@@ -85,6 +90,43 @@ static int decode_submission(struct ask *a, struct submission *b, struct err *e)
 	return b->is_batch ? decode_lines(a, b, e) : decode_one(a, b, a->req->body, a->req->body_len, e);
 }
 
+/* Of sorts of jobs that nobody takes: once each. */
+static int warn(struct ask *a, struct submission *b, struct tx *tx, struct err *e)
+{
+	int64_t lanes[WARNINGS_MAX], last = 0;
+	size_t n = 0;
+	for (size_t i = 0; i < b->len && n < WARNINGS_MAX; i++) {
+		int64_t lane = b->births[i].lane;
+		bool is_seen = !lane || lane == last;
+		for (size_t k = 0; k < n && !is_seen; k++)
+			is_seen = lanes[k] == lane;
+		if (is_seen)
+			continue;
+		lanes[n++] = last = lane;
+		const char *text;
+		if (why_nobody(a->server, tx, lane, a->arena, &text, e))
+			return -1;
+		if (text)
+			b->warnings[b->warnings_len++] = text;
+	}
+	return 0;
+}
+
+static void write_warnings(const struct submission *b, struct json_writer *w)
+{
+	if (!b->warnings_len)
+		return;
+	if (!b->is_batch) {
+		jw_kstr(w, "warning", b->warnings[0]);
+		return;
+	}
+	jw_key(w, "warnings");
+	jw_begin_array(w);
+	for (size_t i = 0; i < b->warnings_len; i++)
+		jw_str(w, b->warnings[i]);
+	jw_end_array(w);
+}
+
 static int submit_run(struct ask *a, struct tx *tx, struct err *e)
 {
 	struct submission *b = a->data;
@@ -97,7 +139,9 @@ static int submit_run(struct ask *a, struct tx *tx, struct err *e)
 			continue;
 		return b->is_batch ? err_wrap(e, "line %zu", i + 1) : -1;
 	}
-	return births_submit(tx, news, b->len, b->actor, a->arena, b->births, e);
+	b->warnings_len = 0;
+	return births_submit(tx, news, b->len, b->actor, a->arena, b->births, e) || warn(a, b, tx, e) ? -1
+												      : 0;
 }
 
 static void submit_answer(struct ask *a)
@@ -115,6 +159,7 @@ static void submit_answer(struct ask *a)
 		jw_kint(&w, "id", b->births[0].id);
 		jw_kbool(&w, "new", b->births[0].is_new);
 	}
+	write_warnings(b, &w);
 	jw_end_object(&w);
 	ask_answer(a, b->is_batch || b->births[0].is_new ? 201 : 200);
 }

@@ -149,6 +149,7 @@ struct server {
 	struct offload offload, archive; /* what takes long; what takes very long: backups */
 	struct peers peers;
 	struct lane_cache lanes;
+	struct idmap fitting; /* lanes that somebody takes, and when that was seen; the writer's */
 
 	pthread_mutex_t lock;
 	/* guarded: */

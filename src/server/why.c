@@ -6,16 +6,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "server/feed_status.h"
 #include "server/render.h"
 #include "server/routes_priv.h"
 
 enum {
 	WHY_DEPTH_MAX = 10,
 	WHY_NEEDS_MAX = 20,
-	WHY_WORKERS_MAX = 8,
-	WHY_POSITION_CAP = 1000,
-	WHY_SAMPLE = 50,
 };
 
 /* --- building blocks --- */
@@ -28,7 +24,7 @@ void why_cause(struct why *y, int64_t job, const char *text)
 	y->causes[y->causes_len++].text = text;
 }
 
-static const char *at_time(struct why *y, int64_t ms)
+const char *why_time(struct why *y, int64_t ms)
 {
 	char text[CLOCK_TEXT_BYTES];
 	return arena_strdup(y->arena, clock_format(ms, text, sizeof text));
@@ -53,115 +49,6 @@ static int last_event(struct why *y, const struct job *j, struct event *out, str
 		*out = events[n];
 		break;
 	}
-	return 0;
-}
-
-/* --- waiting --- */
-
-static const char *lane_text(struct why *y, const struct lane *l)
-{
-	return arena_printf(y->arena, "kind %s, isolation %s%s%s%s%s", kind_name(l->kind),
-			    isolation_name(l->isolation), l->arch[0] ? ", architecture " : "", l->arch,
-			    l->tags[0] ? ", tags " : "", l->tags);
-}
-
-/* Nobody fits: who comes how close, and what would help. */
-static void explain_misfits(struct why *y, const struct job *j, const struct lane *l,
-			    const struct worker *workers, size_t n)
-{
-	y->summary = arena_printf(y->arena, "no worker takes jobs of this sort (%s)", lane_text(y, l));
-	y->next = arena_printf(y->arena, "start a worker that offers %s", lane_text(y, l));
-	if (n == 0)
-		y->next = "start a worker: slipway serve runs one with --slots 1 or more";
-	bool has_simple = false;
-	for (size_t i = 0; i < n && i < WHY_WORKERS_MAX; i++) {
-		enum lane_misfit m = lane_match(l, &workers[i]);
-		bool is_out = m == LANE_QUARANTINED;
-		const char *more = is_out	    ? workers[i].quarantine
-				   : m == LANE_DISK ? feed_disk_text(&workers[i], y->arena)
-						    : "";
-		why_cause(y, 0,
-			  arena_printf(y->arena, "worker %s %s%s%s", workers[i].name, lane_misfit_text(m),
-				       *more ? ": " : "", more));
-		struct worker able = workers[i];
-		able.state = WORKER_ACTIVE;
-		able.quarantine = "";
-		able.is_disk_low = false;
-		able.is_online = true;
-		if (has_simple || lane_match(l, &able) != LANE_FITS)
-			continue;
-		has_simple = true;
-		y->next = m == LANE_STATE || is_out
-				  ? arena_printf(y->arena, "slipway worker-state %s active", able.name)
-			  : m == LANE_DISK
-				  ? arena_printf(
-					    y->arena,
-					    "make room on the disk of worker %s: it then goes on by itself",
-					    able.name)
-				  : arena_printf(y->arena, "start the worker %s again", able.name);
-	}
-}
-
-/* From how fast the newest jobs were finished; 0 = no idea. */
-static int64_t estimate_ms(struct why *y, int ahead)
-{
-	const struct job_filter f = { .states = 1U << STATE_SUCCEEDED, .limit = WHY_SAMPLE };
-	struct job *jobs;
-	size_t n;
-	if (jobs_list(y->tx, &f, y->arena, &jobs, &n, NULL) || n < 5)
-		return 0;
-	int64_t span_ms = tx_now_ms(y->tx) - jobs[n - 1].finished_ms;
-	return span_ms > 0 && span_ms < 3600 * 1000 ? span_ms / (int64_t)n * (ahead + 1) : 0;
-}
-
-static int explain_position(struct why *y, const struct job *j, int64_t slots, int64_t running, struct err *e)
-{
-	int ahead;
-	if (jobs_position(y->tx, j, WHY_POSITION_CAP, &ahead, e))
-		return -1;
-	const char *count = ahead >= WHY_POSITION_CAP
-				    ? arena_printf(y->arena, "more than %d jobs are", WHY_POSITION_CAP)
-			    : ahead == 1 ? "1 job is"
-					 : arena_printf(y->arena, "%d jobs are", ahead);
-	y->summary = ahead == 0 ? "it is next: it starts when a slot becomes free"
-				: arena_printf(y->arena, "it waits for its turn: %s ahead of it", count);
-	why_cause(y, 0,
-		  arena_printf(y->arena, "%" PRId64 " of %" PRId64 " slots that could run it are busy",
-			       running, slots));
-	int64_t ms = ahead < WHY_POSITION_CAP ? estimate_ms(y, ahead) : 0;
-	if (ms)
-		why_cause(y, 0,
-			  arena_printf(y->arena, "as fast as lately it would start about %s",
-				       at_time(y, tx_now_ms(y->tx) + ms)));
-	y->next = ahead ? arena_printf(y->arena, "slipway priority %" PRId64 " %d, or more slots", j->id,
-				       j->priority + 1)
-			: "more slots";
-	return 0;
-}
-
-static int explain_waiting(struct why *y, const struct job *j, struct err *e)
-{
-	const struct lane l = {
-		.id = j->lane, .kind = j->kind, .isolation = j->isolation, .arch = j->arch, .tags = j->tags
-	};
-	struct worker *workers;
-	size_t n;
-	int64_t slots = 0, running = 0, fits = 0;
-	if (workers_list(y->tx, y->arena, &workers, &n, e))
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		workers[i].is_online = hub_is_online(y->server, &workers[i]);
-		if (lane_match(&l, &workers[i]) != LANE_FITS)
-			continue;
-		fits++;
-		slots += workers[i].slots;
-		running += workers[i].running < workers[i].slots ? workers[i].running : workers[i].slots;
-	}
-	if (why_losses(y, j, e))
-		return -1;
-	if (fits)
-		return explain_position(y, j, slots, running, e);
-	explain_misfits(y, j, &l, workers, n);
 	return 0;
 }
 
@@ -237,9 +124,9 @@ static int explain_scheduled(struct why *y, const struct job *j, struct err *e)
 {
 	if (j->failures > 0)
 		y->summary = arena_printf(y->arena, "it is tried again at %s, after failure %d of %d",
-					  at_time(y, j->run_at_ms), j->failures, j->max_attempts);
+					  why_time(y, j->run_at_ms), j->failures, j->max_attempts);
 	else
-		y->summary = arena_printf(y->arena, "it was asked to start at %s", at_time(y, j->run_at_ms));
+		y->summary = arena_printf(y->arena, "it was asked to start at %s", why_time(y, j->run_at_ms));
 	return j->attempt > 0 ? why_attempt(y, j, e) : 0;
 }
 
@@ -247,7 +134,7 @@ static int explain_running(struct why *y, const struct job *j, struct err *e)
 {
 	y->summary = arena_printf(y->arena, "%s on worker %s since %s (attempt %d)",
 				  j->state == STATE_COLLECTING ? "its files are being stored" : "it runs",
-				  j->worker, at_time(y, j->started_ms), j->attempt);
+				  j->worker, why_time(y, j->started_ms), j->attempt);
 	if (j->is_cancel_asked)
 		why_cause(y, 0, "it was asked to stop and has not ended yet");
 	if (j->progress && j->progress[0])
@@ -269,7 +156,7 @@ static int explain_suspended(struct why *y, const struct job *j, struct err *e)
 	struct event v;
 	if (last_event(y, j, &v, e))
 		return -1;
-	y->summary = arena_printf(y->arena, "%s suspended it at %s", v.actor, at_time(y, v.at_ms));
+	y->summary = arena_printf(y->arena, "%s suspended it at %s", v.actor, why_time(y, v.at_ms));
 	y->next = arena_printf(y->arena, "slipway resume %" PRId64, j->id);
 	return 0;
 }
@@ -282,7 +169,7 @@ static int explain_succeeded(struct why *y, const struct job *j, struct err *e)
 	size_t n;
 	if (artifacts_list(y->tx, j->id, 0, y->arena, &files, &n, e))
 		return -1;
-	y->summary = arena_printf(y->arena, "on worker %s at %s", j->worker, at_time(y, j->finished_ms));
+	y->summary = arena_printf(y->arena, "on worker %s at %s", j->worker, why_time(y, j->finished_ms));
 	for (size_t i = 0; i < n && i < WHY_NEEDS_MAX; i++)
 		why_cause(y, 0,
 			  arena_printf(y->arena, "it produced %s (%" PRId64 " bytes)", files[i].name,
@@ -295,7 +182,7 @@ static int explain_cancelled(struct why *y, const struct job *j, struct err *e)
 	struct event v;
 	if (last_event(y, j, &v, e))
 		return -1;
-	y->summary = arena_printf(y->arena, "%s cancelled it at %s", v.actor, at_time(y, v.at_ms));
+	y->summary = arena_printf(y->arena, "%s cancelled it at %s", v.actor, why_time(y, v.at_ms));
 	if (v.detail && v.detail[0])
 		why_cause(y, 0, v.detail);
 	y->next = arena_printf(y->arena, "slipway retry %" PRId64, j->id);
@@ -346,7 +233,7 @@ int why_explain(struct why *y, const struct job *j, struct err *e)
 {
 	static int (*const by_state[])(struct why * y, const struct job *j, struct err *e) = {
 		[STATE_BLOCKED] = explain_blocked,     [STATE_SCHEDULED] = explain_scheduled,
-		[STATE_WAITING] = explain_waiting,     [STATE_RUNNING] = explain_running,
+		[STATE_WAITING] = why_waiting,	       [STATE_RUNNING] = explain_running,
 		[STATE_COLLECTING] = explain_running,  [STATE_DEPWAIT] = explain_depwait,
 		[STATE_SUSPENDED] = explain_suspended, [STATE_SUCCEEDED] = explain_succeeded,
 		[STATE_FAILED] = explain_failed,       [STATE_CANCELLED] = explain_cancelled,

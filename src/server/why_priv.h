@@ -31,6 +31,8 @@ struct why {
 
 /* text NULL (no memory) is left out; so is what is too much. */
 void why_cause(struct why *y, int64_t job, const char *text);
+const char *why_time(struct why *y, int64_t ms);
+int why_waiting(struct why *y, const struct job *j, struct err *e);
 int why_explain(struct why *y, const struct job *j, struct err *e);
 /* How the newest attempt ended: step, detail, last lines of its log. */
 int why_attempt(struct why *y, const struct job *j, struct err *e);

@@ -112,10 +112,11 @@ int job_row_read(struct tx *tx, struct db_rows *rows, struct arena *a, struct jo
 	j->isolation = lane->isolation;
 	j->arch = copy_text(a, lane->arch, e);
 	j->tags = copy_text(a, lane->tags, e);
+	j->zone = copy_text(a, lane->zone, e);
 	j->owner = copy_text(a, string_text(tx, out->owner, e), e);
 	j->target = copy_text(a, string_text(tx, db_col_int(rows, COL_TARGET), e), e);
 	j->worker = copy_text(a, worker_name(tx, out->worker, e), e);
-	if (!j->arch || !j->tags || !j->owner || !j->target || !j->worker)
+	if (!j->arch || !j->tags || !j->zone || !j->owner || !j->target || !j->worker)
 		return -1;
 	return out->limit_key ? limit_key_get(tx, out->limit_key, a, &j->limit_key, e) : 0;
 }

@@ -16,7 +16,8 @@ struct tx;
 
 struct job_birth {
 	int64_t id;
-	bool is_new; /* false: a live job with this dedupe key exists; id is its number */
+	bool is_new;  /* false: a live job with this dedupe key exists; id is its number */
+	int64_t lane; /* of a new one */
 };
 
 /* One or many, all or none; numbers in order. Needs are checked (exist, no cycle among "#n"; a need that
@@ -134,6 +135,19 @@ struct tally {
 	int64_t n;
 };
 int jobs_tallies(struct tx *tx, struct arena *a, struct tally **out, size_t *n, struct err *e);
+/* What limits say of a waiting job just now. */
+enum { HOLDERS_MAX = 3 };
+struct job_hold {
+	bool is_gated; /* its limit key has no room for it */
+	int64_t key_running;
+	int64_t holders[HOLDERS_MAX]; /* jobs that run under the key */
+	size_t holders_len;
+	int64_t owner_running; /* counted if he has a bound */
+	int owner_running_max; /* 0 = no bound */
+};
+int jobs_hold(struct tx *tx, const struct job *j, struct job_hold *out, struct err *e);
+/* How many other owners have work that may start in its lane, counted up to `cap`. */
+int jobs_other_owners(struct tx *tx, const struct job *j, int cap, int *n, struct err *e);
 /* How many jobs of its owner in its lane are ahead of a waiting job, counted up to `cap`; not those that a limit key holds back. */
 int jobs_position(struct tx *tx, const struct job *j, int cap, int *position, struct err *e);
 

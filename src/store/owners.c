@@ -6,6 +6,7 @@
 #include "model/choose.h"
 #include "model/name.h"
 #include "store/ids_priv.h"
+#include "store/jobs.h"
 #include "store/owners_priv.h"
 #include "store/records.h"
 #include "store/store_priv.h"
@@ -109,6 +110,64 @@ int owner_left(struct tx *tx, int64_t owner, struct err *e)
 
 /* --- for people --- */
 
+static int read_gate(struct tx *tx, int64_t job, struct job_hold *out, int64_t *key, int64_t *owner,
+		     struct err *e)
+{
+	CLEAN_ROWS struct db_rows rows;
+	if (tx_query(tx, STMT_JOB_GATE, DB_ARGS(db_int(job)), &rows, e) < 0)
+		return -1;
+	int rc = db_next(&rows, e);
+	if (rc == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no job %lld", (long long)job);
+	if (rc < 0)
+		return -1;
+	*key = db_col_int(&rows, 0);
+	out->is_gated = db_col_int(&rows, 1) != 0;
+	out->key_running = db_col_int(&rows, 2);
+	*owner = db_col_int(&rows, 3);
+	return 0;
+}
+
+int jobs_other_owners(struct tx *tx, const struct job *j, int cap, int *n, struct err *e)
+{
+	int64_t own, at = 0;
+	*n = 0;
+	if (string_find(tx, j->owner, &own, e) < 0)
+		return -1;
+	while (*n < cap) {
+		int64_t next = 0;
+		if (tx_get_int(tx, STMT_OWNER_NEXT, DB_ARGS(db_int(j->lane), db_int(at)), &next, e) < 0)
+			return -1;
+		if (!next)
+			return 0;
+		*n += next != own;
+		at = next;
+	}
+	return 0;
+}
+
+int jobs_hold(struct tx *tx, const struct job *j, struct job_hold *out, struct err *e)
+{
+	CLEAN_IDS struct ids ids = IDS_INIT;
+	int64_t key, owner;
+	*out = (struct job_hold){ 0 };
+	if (read_gate(tx, j->id, out, &key, &owner, e) < 0)
+		return -1;
+	if (key && ids_query(tx, STMT_KEY_HOLDERS, DB_ARGS(db_int(key), db_int(HOLDERS_MAX)), &ids, e) < 0)
+		return -1;
+	for (; out->holders_len < ids.len; out->holders_len++)
+		out->holders[out->holders_len] = ids.at[out->holders_len];
+	/* A person is told what is so now. */
+	tx->owners.read_ms = 0;
+	const struct owner_row *o = owner_find(tx, owner, e);
+	if (!o)
+		return -1;
+	out->owner_running_max = o->running_max;
+	return o->running_max
+		       ? tx_get_int(tx, STMT_OWNER_RUNNING, DB_ARGS(db_int(owner)), &out->owner_running, e)
+		       : 0;
+}
+
 int owners_list(struct tx *tx, struct arena *a, struct owner **out, size_t *n, struct err *e)
 {
 	*n = 0;
@@ -138,6 +197,7 @@ int owners_get(struct tx *tx, const char *name, struct arena *a, struct owner *o
 {
 	int64_t id;
 	*out = (struct owner){ 0 };
+	tx->owners.read_ms = 0;
 	if (string_find(tx, name, &id, e) < 0)
 		return -1;
 	const struct owner_row *r = owner_find(tx, id, e);

@@ -87,8 +87,8 @@ int workers_fell_silent(struct tx *tx, const char *name, const char *session, st
 int workers_set_state(struct tx *tx, const char *name, enum worker_state s, const char *actor, struct err *e);
 /* It gets no work until somebody sets it active; nothing changes if it is in quarantine already. `reason` is for people. */
 int workers_quarantine(struct tx *tx, int64_t id, const char *name, const char *reason, struct err *e);
-/* The zones that its credential gives it. */
-int workers_set_zones(struct tx *tx, int64_t id, const char *zones, struct err *e);
+/* Which jobs it takes: the zones that its credential gives it, and the tags it demands. */
+int workers_set_reach(struct tx *tx, int64_t id, const char *zones, const char *demands, struct err *e);
 int workers_list(struct tx *tx, struct arena *a, struct worker **out, size_t *n, struct err *e);
 
 struct target {

@@ -45,10 +45,10 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 #define PG_NOW "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 #define PG_IS_ALIVE "beat_at > " PG_NOW " - 15000"
 #define WORKERS(rest)                                                                                 \
-	"SELECT " WORKER_COLUMNS ",1,'',status FROM worker " rest,                                    \
+	"SELECT " WORKER_COLUMNS ",1,'',status,demands,zones FROM worker " rest,                      \
 		"SELECT " WORKER_COLUMNS ",(SELECT count(*) FROM server s WHERE s.id = worker.server" \
 		" AND s." PG_IS_ALIVE                                                                 \
-		"),(SELECT name FROM server s WHERE s.id = worker.server),status FROM worker " rest
+		"),(SELECT name FROM server s WHERE s.id = worker.server),status,demands,zones FROM worker " rest
 #define IS_OF_SESSION                                                                         \
 	" AND (SELECT a.session_n FROM attempt a WHERE a.job = job.id AND a.n = job.attempt)" \
 	" = (SELECT w.session_n FROM worker w WHERE w.id = job.worker)"
@@ -242,6 +242,11 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_OWNER_RUNNING] = { "owner_running",
 				 "SELECT count(*) FROM job INDEXED BY job_leased WHERE state IN (4, 5) AND owner = $1",
 				 "SELECT count(*) FROM job WHERE state IN (4, 5) AND owner = $1" },
+	[STMT_OWNER_NEXT] = { "owner_next",
+			      "SELECT owner FROM job INDEXED BY job_waiting WHERE state = 3 AND lane = $1"
+			      " AND is_gated = 0 AND owner > $2 ORDER BY owner LIMIT 1",
+			      "SELECT owner FROM job WHERE state = 3 AND lane = $1 AND is_gated = 0 AND owner > $2"
+			      " ORDER BY owner NULLS FIRST, priority DESC, id LIMIT 1" },
 	[STMT_OWNER_WAITS] = { "owner_waits",
 			       "SELECT 1 FROM job INDEXED BY job_waiting WHERE state = 3 AND lane = $1 AND is_gated = 0"
 			       " AND owner = $2 LIMIT 1",
@@ -273,6 +278,9 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 					  " AND lane = $2 AND is_gated = 0") " ORDER BY priority, id DESC LIMIT 1" },
 	[STMT_KEY_GATE] = { "key_gate",
 			    OR_FAIL("UPDATE", "job SET is_gated = $2 WHERE id = $1 AND state = 3") },
+	[STMT_JOB_GATE] = { "job_gate",
+			    "SELECT j.limit_key, j.is_gated, k.running, j.owner FROM job j LEFT JOIN limit_key k"
+			    " ON k.id = j.limit_key WHERE j.id = $1" },
 	[STMT_KEY_HOLDERS] = { "key_holders",
 			       "SELECT id FROM job INDEXED BY job_leased WHERE state IN (4, 5) AND limit_key = $1 LIMIT $2",
 			       "SELECT id FROM job WHERE state IN (4, 5) AND limit_key = $1 LIMIT $2" },
@@ -420,8 +428,8 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 	[STMT_WORKER_COUNT] = { "worker_count", "SELECT count(*) FROM worker" },
 	[STMT_WORKER_LIST] = { "worker_list", WORKERS("ORDER BY worker.name") },
 
-	[STMT_WORKER_SET_ZONES] = { "worker_set_zones",
-				    "UPDATE worker SET zones = $2 WHERE id = $1 AND zones <> $2" },
+	[STMT_WORKER_SET_REACH] = { "worker_set_reach",
+				    "UPDATE worker SET zones = $2, demands = $3 WHERE id = $1 AND (zones <> $2 OR demands <> $3)" },
 
 	[STMT_TOKEN_ADD] = { "token_add",
 			     "INSERT INTO token (role, name, hash, next_hash, zones, maker, created, expires, used, revoked,"

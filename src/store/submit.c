@@ -8,6 +8,7 @@
 #include "model/submit.h"
 #include "store/ids_priv.h"
 #include "store/limit_keys_priv.h"
+#include "store/owners_priv.h"
 
 /* A payload longer than this lives beside the row, so that a change of state rewrites few bytes. */
 enum { PAYLOAD_IN_ROW_MAX = 1024 };
@@ -16,6 +17,7 @@ struct plan_line {
 	const struct job_new *new;
 	const struct plan_line *same; /* an earlier line with its dedupe key */
 	int64_t id, chain;
+	int64_t lane;	/* once its row is written */
 	int64_t *needs; /* numbers, ascending, each once */
 	size_t needs_len;
 	int needs_left;
@@ -31,7 +33,7 @@ struct plan {
 	struct plan_line **by_number; /* from `first` */
 	/* Lines of a batch are mostly alike: the lane of the one before. */
 	const struct job_new *lane_of;
-	int64_t lane;
+	int64_t lane, lane_owner;
 	const struct job_new *key_of; /* and the limit key */
 	int64_t key_owner, key;
 	size_t *order; /* lines so that each comes after those of the batch it needs */
@@ -320,14 +322,31 @@ static int add_details(struct tx *tx, const struct plan_line *l, bool is_payload
 	return add_inputs(tx, l->id, n->payload, e);
 }
 
-static int find_lane(struct plan *p, const struct job_new *n, struct err *e)
+/* The tags of its lane: its own and the zone of its owner. */
+static const char *lane_tags(struct plan *p, const char *tags, const char *zone, struct err *e)
+{
+	tags = tags ? tags : "";
+	if (!*zone)
+		return tags;
+	const char *all = arena_printf(p->a, "%s%s" LANE_ZONE_TAG "%s", tags, *tags ? "," : "", zone);
+	if (!all)
+		err_set(e, ERR_NOMEM, "lane");
+	return all;
+}
+
+static int find_lane(struct plan *p, int64_t owner, const struct job_new *n, struct err *e)
 {
 	const struct job_new *b = p->lane_of;
-	if (b && b->kind == n->kind && b->isolation == n->isolation && b->arch == n->arch &&
-	    b->tags == n->tags)
+	if (b && p->lane_owner == owner && b->kind == n->kind && b->isolation == n->isolation &&
+	    b->arch == n->arch && b->tags == n->tags)
 		return 0;
+	const struct owner_row *o = owner_find(p->tx, owner, e);
+	const char *tags = o ? lane_tags(p, n->tags, o->zone, e) : NULL;
+	if (!tags)
+		return -1;
 	p->lane_of = n;
-	return lane_id(p->tx, n->kind, n->isolation, n->arch, n->tags, &p->lane, e);
+	p->lane_owner = owner;
+	return lane_id(p->tx, n->kind, n->isolation, n->arch, tags, &p->lane, e);
 }
 
 static bool is_same_key(const struct limit_key *a, const struct limit_key *b)
@@ -344,7 +363,7 @@ static int find_key(struct plan *p, int64_t owner, const struct job_new *n, stru
 	return limit_key_id(p->tx, owner, &n->limit_key, &p->key, e);
 }
 
-static int add_row(struct plan *p, const struct plan_line *l, struct job_row *r, struct err *e)
+static int add_row(struct plan *p, struct plan_line *l, struct job_row *r, struct err *e)
 {
 	struct tx *tx = p->tx;
 	const struct job_new *n = l->new;
@@ -359,10 +378,10 @@ static int add_row(struct plan *p, const struct plan_line *l, struct job_row *r,
 	r->j.run_at_ms = n->run_at_ms;
 	r->j.exit_code = -1;
 	r->j.state = n->is_suspended ? STATE_SUSPENDED : job_state_free(tx, &r->j);
-	if (find_lane(p, n, e) < 0 || string_id(tx, n->owner, &r->owner, e) < 0 ||
+	if (string_id(tx, n->owner, &r->owner, e) < 0 || find_lane(p, r->owner, n, e) < 0 ||
 	    string_id(tx, n->target, &target, e) < 0 || find_key(p, r->owner, n, e) < 0)
 		return -1;
-	r->j.lane = p->lane;
+	r->j.lane = l->lane = p->lane;
 	r->j.priority = n->priority;
 	r->limit_key = p->key;
 	bool is_gated = r->limit_key && r->j.state == STATE_WAITING;
@@ -435,6 +454,8 @@ int jobs_submit(struct tx *tx, const struct job_new *news, size_t n, const char 
 	if (write_lines(&p, actor, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		births[i] = (struct job_birth){ .id = p.lines[i].id, .is_new = p.lines[i].is_new };
+		births[i] = (struct job_birth){ .id = p.lines[i].id,
+						.is_new = p.lines[i].is_new,
+						.lane = p.lines[i].lane };
 	return 0;
 }

@@ -26,8 +26,8 @@ const struct table store_tables[] = {
 	{ "lane", "id,kind,isolation,arch,tags", "iiitt", 1 },
 	{ "worker",
 	  "id,name,machine,boot_id,session,session_n,version,arch,isolations,tags,slots,state,failures,beat_at,is_online,server,"
-	  "quarantine,quarantined,suspect_of,troubles,died,died_session,zones,status",
-	  "ittttittitiiiiiitiitiitt", 1 },
+	  "quarantine,quarantined,suspect_of,troubles,died,died_session,zones,status,demands",
+	  "ittttittitiiiiiitiitiittt", 1 },
 	{ "owner", "id,weight,running_max,zone", "iiit", 1 },
 	{ "limit_key", "id,owner,name,n,running", "iitii", 1 },
 	{ "target", "id,name,suite,arch,image,image_bytes,state,updated,job", "ittttitii", 1 },

@@ -206,7 +206,12 @@ static struct lane_entry *lane_learn(struct lanes *ls, int64_t id, enum job_kind
 		err_set(e, ERR_NOMEM, "lane");
 		goto fail;
 	}
-	entry->lane = (struct lane){ id, kind, isolation, entry->arch, entry->tags };
+	/* The zone is the last of its tags; no tag of a job has a colon. */
+	char *zone = strstr(entry->tags, LANE_ZONE_TAG);
+	entry->lane = (struct lane){ id,	  kind,	       isolation,
+				     entry->arch, entry->tags, zone ? zone + strlen(LANE_ZONE_TAG) : "" };
+	if (zone)
+		zone[zone > entry->tags ? -1 : 0] = '\0';
 	if (grow(&ls->added, &ls->added_cap, ls->added_len, sizeof *ls->added, e) < 0 ||
 	    map_set(&ls->by_key, entry->key, entry, e) < 0)
 		goto fail;

@@ -114,6 +114,9 @@ int worker_find(struct tx *tx, const char *name, int64_t *id, struct err *e);
 /* A worker's name is known from now on (a row was added). */
 int worker_learn(struct tx *tx, int64_t id, const char *name, struct err *e);
 
+/* A lane's zone is kept as the last of its tags, so that the table of lanes is what it was: "big,zone:blue". */
+#define LANE_ZONE_TAG "zone:"
+/* `tags` with the zone. */
 int lane_id(struct tx *tx, enum job_kind kind, enum isolation isolation, const char *arch, const char *tags,
 	    int64_t *id, struct err *e);
 /* Borrowed until the task ends. NULL: an error. */

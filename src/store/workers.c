@@ -26,7 +26,8 @@ int lanes_list(struct tx *tx, struct arena *a, struct lane **out, size_t *n, str
 		(*out)[*n] = *l;
 		(*out)[*n].arch = arena_strdup(a, l->arch);
 		(*out)[*n].tags = arena_strdup(a, l->tags);
-		if (!(*out)[*n].arch || !(*out)[*n].tags)
+		(*out)[*n].zone = arena_strdup(a, l->zone);
+		if (!(*out)[*n].arch || !(*out)[*n].tags || !(*out)[*n].zone)
 			return err_set(e, ERR_NOMEM, "lanes");
 	}
 	return 0;
@@ -85,10 +86,12 @@ static int read_worker(struct db_rows *rows, struct arena *a, struct worker *w, 
 		.is_server_alive = db_col_int(rows, 18) != 0,
 		.server_name = db_col_str(rows, 19, a),
 		.status = db_col_str(rows, 20, a),
+		.demands = db_col_str(rows, 21, a),
+		.zones = db_col_str(rows, 22, a),
 	};
 	w->is_disk_low = w->status && worker_status_is_low(w->status);
-	return w->status && w->quarantine && w->name && w->machine && w->boot_id && w->session &&
-			       w->version && w->arch && w->tags && w->server_name
+	return w->demands && w->zones && w->status && w->quarantine && w->name && w->machine && w->boot_id &&
+			       w->session && w->version && w->arch && w->tags && w->server_name
 		       ? 0
 		       : err_set(e, ERR_NOMEM, "worker");
 }
@@ -160,9 +163,9 @@ static int note(struct tx *tx, const char *name, const char *actor, const char *
 	return buf_check(&subject, e) < 0 ? -1 : audit_add(tx, actor, subject.data, detail, e);
 }
 
-int workers_set_zones(struct tx *tx, int64_t id, const char *zones, struct err *e)
+int workers_set_reach(struct tx *tx, int64_t id, const char *zones, const char *demands, struct err *e)
 {
-	return tx_exec(tx, STMT_WORKER_SET_ZONES, DB_ARGS(db_int(id), text(zones)), NULL, e);
+	return tx_exec(tx, STMT_WORKER_SET_REACH, DB_ARGS(db_int(id), text(zones), text(demands)), NULL, e);
 }
 
 int workers_set_state(struct tx *tx, const char *name, enum worker_state s, const char *actor, struct err *e)

@@ -113,6 +113,15 @@ static void write_isolations(const struct worker_loop *w, struct json_writer *jw
 	jw_end_array(jw);
 }
 
+static void write_list(struct json_writer *jw, const char *key, const char *const *list, unsigned len)
+{
+	jw_key(jw, key);
+	jw_begin_array(jw);
+	for (unsigned i = 0; i < len; i++)
+		jw_str(jw, list[i]);
+	jw_end_array(jw);
+}
+
 static void write_register(const struct worker_loop *w, struct buf *out)
 {
 	char machine[256] = "";
@@ -132,11 +141,9 @@ static void write_register(const struct worker_loop *w, struct buf *out)
 	jw_kstr(&jw, "arch", arch_native());
 	jw_key(&jw, "isolations");
 	write_isolations(w, &jw);
-	jw_key(&jw, "tags");
-	jw_begin_array(&jw);
-	for (unsigned i = 0; i < w->options->tags_len; i++)
-		jw_str(&jw, w->options->tags[i]);
-	jw_end_array(&jw);
+	write_list(&jw, "tags", w->options->tags, w->options->tags_len);
+	write_list(&jw, "demands", w->options->demands, w->options->demands_len);
+	write_list(&jw, "zones", w->options->zones, w->options->zones_len);
 	jw_kint(&jw, "slots", w->options->slots);
 	if (!w->run)
 		jw_kbool(&jw, "probe", true);

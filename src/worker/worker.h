@@ -34,6 +34,10 @@ struct worker_options {
 	const char *work_dir; /* made if absent; one worker's alone */
 	const char *const *tags;
 	unsigned tags_len;
+	const char *const *demands; /* tags a job must ask for, or it is not taken */
+	unsigned demands_len;
+	const char *const *zones; /* trust zones it is in; none: the default one */
+	unsigned zones_len;
 	int slots;		/* attempts at a time, 1 … WORKER_SLOTS_MAX */
 	unsigned isolations;	/* bits (1 << enum isolation): offer these if they work; 0 = all that work */
 	int64_t cache_bytes;	/* blobs and unpacked images kept for later; < 0: a quarter of the disk */

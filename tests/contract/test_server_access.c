@@ -162,6 +162,8 @@ static const struct {
 	{ "GET", "/v1/events", "a" },
 	{ "POST", "/v1/admin/check", "a" },
 	{ "POST", "/v1/admin/gc", "a" },
+	{ "GET", "/v1/owners", "a" },
+	{ "POST", "/v1/owners/{name}", "a" },
 	{ "POST", "/v1/admin/backup", "a" },
 };
 

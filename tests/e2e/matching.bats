@@ -1,0 +1,133 @@
+#!/usr/bin/env bats
+# Who gets what: limit keys, owners, tags that are demanded, trust zones, and what is said of them.
+# shellcheck disable=SC2154 # lib.bash sets dir
+
+load lib
+
+setup() { make_dir; }
+teardown() {
+	[ -z "${server_pid:-}" ] || kill "$server_pid" 2>/dev/null || :
+	[ -z "${worker_pid:-}" ] || kill "$worker_pid" 2>/dev/null || :
+	remove_dir
+}
+
+start_worker() { # NAME OPTION…
+	local name=$1
+	shift
+	"$SLIPWAY_BIN" worker --name "$name" --work "$dir/$name" "$@" >/dev/null 2>>"$dir/$name.err" 3>&- &
+	worker_pid=$!
+}
+stop_worker() {
+	kill "$worker_pid"
+	wait "$worker_pid" || :
+	worker_pid=
+}
+
+@test "a serial key runs one after the other, whatever the slots" {
+	start_server --slots 4
+	# Whoever finds the folder of another there ran beside it.
+	local id ids=()
+	for _ in 1 2 3 4 5 6; do
+		ids+=("$(sw submit --limit-key "a=b=1" -- sh -c "mkdir $dir/alone && for i in 1 2 3 4 5 6 7 8 9; do :; done && rmdir $dir/alone")")
+	done
+	sw wait "${ids[@]}"
+	check_field "${ids[0]}" .limit_key.name a=b
+	check_field "${ids[0]}" .limit_key.n 1
+	[ "$(sw admin check)" = "0 violations" ]
+	run -2 sw submit --limit-key "=3" -- true
+	run -2 sw submit --limit-key "a=0" -- true
+	printf '{"argv":["true"],"limit_key":{"name":"b"}}\n{"argv":["true"],"limit_key":{"name":"b","x":1}}\n' >"$dir/batch"
+	run -4 sw submit --batch "$dir/batch"
+	[[ $output == *'line 2: limit_key: unknown field "x"'* ]]
+	stop_server
+}
+
+@test "why says who holds a key, and how many of an owner may run" {
+	start_server --slots 4
+	mkfifo "$dir/go"
+	local first second
+	first=$(sw submit --limit-key db -- sh -c "read -r x <$dir/go")
+	second=$(sw submit --limit-key db -- true)
+	wait_for_state "$first" running
+	run sw why "$second"
+	[[ $output == *"its limit key db has no room: 1 of 1 run"* ]]
+	[[ $output == *"job $first runs under the key"* ]]
+	sw admin owner "$(field "$first" .owner)" --running 1 --weight 3
+	run sw why "$(sw submit -- true)"
+	[[ $output == *"1 jobs of "*" run, and no more than 1 may"* ]]
+	sw admin owners --json | jq -e '.[0] | .weight == 3 and .running_max == 1 and .running == 1'
+	run sw admin owner nobody --weight 0
+	[ "$status" -ne 0 ]
+	echo >"$dir/go"
+	sw wait "$first" "$second"
+	stop_server
+}
+
+@test "what nobody would take is said at once" {
+	start_server --slots 0
+	start_worker w --tag small
+	sw run -- true
+	run --separate-stderr sw submit --tag big -- true
+	[[ $stderr == *"no worker takes jobs of this sort (kind command, isolation none, tags big): worker w lacks a tag"* ]]
+	[[ $output =~ ^[0-9]+$ ]]
+	run sw why "$output"
+	[[ $output == *"worker w lacks a tag"* ]]
+	printf '{"argv":["true"],"tags":["big"]}\n{"argv":["true"],"tags":["big"]}\n{"argv":["true"]}\n' >"$dir/batch"
+	run --separate-stderr sw submit --batch "$dir/batch"
+	[ "$(grep -c 'no worker takes' <<<"$stderr")" -eq 1 ]
+	run --separate-stderr sw submit -- true
+	[ -z "$stderr" ]
+	stop_worker
+	stop_server
+}
+
+@test "a worker that demands a tag takes nothing else" {
+	start_server --slots 0
+	start_worker w --tag gpu,big --demand gpu
+	local plain id
+	id=$(sw submit --tag gpu -- true)
+	plain=$(sw submit -- true)
+	sw wait "$id"
+	check_field "$plain" .state waiting
+	run sw why "$plain"
+	[[ $output == *"worker w takes only jobs that ask for its own tag"* ]]
+	sw workers --json | jq -e '.[0].demands == ["gpu"]'
+	stop_worker
+	stop_server
+}
+
+@test "a trust zone keeps its work to its workers" {
+	start_server --slots 0
+	start_worker w --zone blue
+	local plain id me
+	plain=$(sw submit -- true)
+	me=$(field "$plain" .owner)
+	sw admin owner "$me" --zone blue
+	id=$(sw submit -- true)
+	sw wait "$id"
+	check_field "$id" .zone blue
+	check_field "$id" '.tags | length' 0
+	check_field "$plain" .state waiting
+	run sw why "$plain"
+	[[ $output == *"worker w is in another trust zone"* ]]
+	sw admin owner "$me" --zone default
+	check_field "$(sw submit -- true)" .zone ""
+	stop_worker
+	start_worker x --zone blue,default
+	sw wait "$plain"
+	stop_worker
+	[ "$(sw admin check)" = "0 violations" ]
+	stop_server
+}
+
+@test "a manual priority stays through a retry and a new submission of its key" {
+	start_server --slots 0
+	local id
+	id=$(sw submit --dedupe k -- true)
+	sw priority "$id" 7
+	[ "$(sw submit --dedupe k --priority 1 -- true 2>/dev/null)" = "$id" ]
+	sw cancel "$id"
+	sw retry "$id"
+	check_field "$id" .priority 7
+	stop_server
+}
