@@ -63,6 +63,30 @@ kill_server() {
 	check_field "$id" .failures 0
 }
 
+@test "a server that was stopped for longer than a lease: nobody has failed" {
+	stop_server
+	start_server --slots 0 --lease 1s
+	"$SLIPWAY_BIN" worker --server "unix:$data/slipway.sock" --work "$dir/w" --name other --slots 1 2>>"$dir/worker.err" 3>&- &
+	worker=$!
+	# shellcheck disable=SC2016 # the job's
+	id=$(sw submit -- sh -c 'echo attempt $SLIPWAY_ATTEMPT pid $$; [ $SLIPWAY_ATTEMPT -gt 1 ] || sleep 1000')
+	log_until "$id" "attempt 1"
+	pid=${line##* }
+	kill -STOP "$server_pid"
+	# The watchdog, which waits for nobody; then the rest of the lease and its grace: that long it is to be stopped.
+	tail --pid="$pid" -f /dev/null
+	sleep 3.5
+	kill -CONT "$server_pid"
+	sw wait "$id"
+	check_field "$id" .state succeeded
+	check_field "$id" .losses 0
+	check_field "$id" .failures 0
+	[ "$(sw workers --json | jq '.[] | select(.name == "other") | .failures')" = 0 ]
+	grep -q 'all leases begin anew' "$dir/serve.err"
+	kill "$worker"
+	wait "$worker"
+}
+
 @test "run goes on following while the server starts again" {
 	# shellcheck disable=SC2016 # the job's
 	"$SLIPWAY_BIN" run --name long -- sh -c 'echo attempt $SLIPWAY_ATTEMPT; [ $SLIPWAY_ATTEMPT = 2 ] || sleep 1000; exit 6' \
