@@ -100,13 +100,16 @@ static int bind_first(const struct addrinfo *list, const char *address, struct e
 
 static int write_url(int fd, const struct tcp_place *p, struct buf *url, struct err *e)
 {
-	struct sockaddr_storage at;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} at = { .v6 = { .sin6_port = 0 } };
 	socklen_t len = sizeof at;
 	char host[256] = "";
-	if (getsockname(fd, (struct sockaddr *)&at, &len))
+	if (getsockname(fd, &at.any, &len))
 		return err_sys(e, "find the port");
-	in_port_t port = at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&at)->sin6_port
-						  : ((struct sockaddr_in *)(void *)&at)->sin_port;
+	in_port_t port = at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port;
 	gethostname(host, sizeof host - 1);
 	const char *name = p->is_any ? host : p->host;
 	bool is_v6 = strchr(name, ':') != NULL;

@@ -323,6 +323,31 @@ small_image() {
 	[ "$(sw token list --json | jq -c '[.[] | select(.name == "ada") | .used != null]')" = "[true]" ]
 }
 
+as_nobody() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent XDG_STATE_HOME=/nonexistent "$SLIPWAY_BIN" "$@"
+}
+
+@test "on the socket the kernel says who it is; a token that is given counts there too" {
+	[ "$(id -u)" = 0 ] || skip "only root can be somebody else"
+	stop_server
+	start_server --slots 1 --socket-mode 0666
+	chmod o+x "$dir" "$data"
+	as_nobody status >/dev/null || skip "nobody else can run the program where it is"
+	[ "$(as_nobody run -- echo hello)" = hello ]
+	run -4 as_nobody token create --role admin --name me
+	[[ $output == *"(submitter) is not allowed"* ]]
+	run -4 as_nobody worker-state "$(sw workers --json | jq -r '.[0].name')" disabled
+	run -4 as_nobody admin check
+	rob=$(sw token create --role reader --name rob)
+	SLIPWAY_TOKEN=$rob run -4 sw submit -- true
+	[[ $output == *"rob (reader) is not allowed"* ]]
+	ada=$(sw token create --role admin --name ada)
+	[ "$(SLIPWAY_TOKEN=$ada as_nobody admin check)" = "0 violations" ]
+	# Who has done what is written down, in the transaction that did it.
+	sw token revoke "$(sw token list --json | jq '.[] | select(.name == "rob") | .id')"
+	[ "$(sw admin events --json 2>/dev/null | jq -c '[.. | .detail? // empty | select(. == "revoked")] | length')" = 1 ]
+}
+
 @test "a server that is not there: a command says so, a worker waits for it" {
 	token=$(join_token)
 	ada=$(sw token create --role submitter --name ada)
