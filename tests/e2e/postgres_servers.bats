@@ -250,3 +250,21 @@ in_time() {
 	at b worker-state "$name" active
 	in_time 2000 at b wait "$id"
 }
+
+@test "serial keys are serial across servers that give out work at once" {
+	start_peer a --slots 3
+	start_peer b --slots 3
+	local i
+	# Whoever finds the folder of another there ran beside it, and fails.
+	for ((i = 0; i < 60; i++)); do
+		printf '{"argv":["sh","-c","mkdir %s/%d && rmdir %s/%d"],"limit_key":{"name":"k%d","n":1}}\n' \
+			"$dir" $((i % 6)) "$dir" $((i % 6)) $((i % 6))
+	done >"$dir/batch"
+	at a submit --batch "$dir/batch" >"$dir/ids"
+	mapfile -t ids <"$dir/ids"
+	at b wait "${ids[@]}"
+	[ "$(at a list --state succeeded --limit 100 --json | jq length)" -eq 60 ]
+	# Both had a part in it.
+	[ "$(at a list --limit 100 --json | jq '[.[].worker] | unique | length')" -eq 2 ]
+	[ "$(at b admin check)" = "0 violations" ]
+}
