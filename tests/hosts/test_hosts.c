@@ -177,7 +177,9 @@ static void make_machines(void)
 		snprintf(name, sizeof(name), "w%d", i + 1);
 		net_add(&workers[i].net, name, 21 + i);
 		rig_make_beside(&workers[i].rig, rigs[0], 100 + i);
-		snprintf(workers[i].rig.netns, sizeof(workers[i].rig.netns), "%s", workers[i].net.path);
+		_Static_assert(sizeof(workers[i].rig.netns) == sizeof(workers[i].net.path),
+			       "one is a copy of the other");
+		memcpy(workers[i].rig.netns, workers[i].net.path, sizeof(workers[i].rig.netns));
 		make_token(token, sizeof(token));
 		start_worker(&workers[i], token);
 	}
