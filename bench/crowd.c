@@ -48,10 +48,11 @@ static int dial(void)
 static void post(int fd, int worker, const char *path, const char *body)
 {
 	char text[800];
-	int n = snprintf(text, sizeof(text),
-			 "POST %s HTTP/1.1\r\nHost: x\r\nSlipway-Worker: crowd%d\r\nSlipway-Session: %032d\r\n"
-			 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-			 path, worker, worker, strlen(body), body);
+	int n = snprintf(
+		text, sizeof(text),
+		"POST %s HTTP/1.1\r\nHost: x\r\nSlipway-Worker: crowd%d\r\nSlipway-Session: %032d\r\n"
+		"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+		path, worker, worker, strlen(body), body);
 
 	if (write(fd, text, (size_t)n) != n)
 		fail("write");
@@ -89,10 +90,11 @@ static int come(int worker)
 	char body[400];
 	int fd = dial();
 
-	snprintf(body, sizeof(body),
-		 "{\"name\":\"crowd%d\",\"machine\":\"m\",\"boot_id\":\"b\",\"session\":\"%032d\",\"version\":\"bench\","
-		 "\"arch\":\"amd64\",\"isolations\":[\"none\"],\"tags\":[],\"slots\":1,\"pid\":1}",
-		 worker, worker);
+	snprintf(
+		body, sizeof(body),
+		"{\"name\":\"crowd%d\",\"machine\":\"m\",\"boot_id\":\"b\",\"session\":\"%032d\",\"version\":\"bench\","
+		"\"arch\":\"amd64\",\"isolations\":[\"none\"],\"tags\":[],\"slots\":1,\"pid\":1}",
+		worker, worker);
 	post(fd, worker, "/feed/register", body);
 	receive(fd);
 	ask_for_work(fd, worker, 1 + WAIT_MS * (int64_t)(worker % 100) / 100);
@@ -147,8 +149,7 @@ int main(int argc, char **argv)
 	n = (int)strtol(argv[3], NULL, 10);
 	for (int i = 1; i <= n; i++) {
 		int fd = is_workers ? come(i) : follow(argv[4]);
-		struct epoll_event ev = { .events = EPOLLIN,
-					  .data.u64 = (uint64_t)fd << 32 | (uint32_t)i };
+		struct epoll_event ev = { .events = EPOLLIN, .data.u64 = (uint64_t)fd << 32 | (uint32_t)i };
 
 		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
 			fail("epoll");

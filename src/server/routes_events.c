@@ -109,7 +109,7 @@ void events_route(struct ask *a)
 		err_set(&e, ERR_INVALID, "limit must be from 1 to %d", EVENTS_MAX);
 	else
 		parse_after(ask_text(a, "after", ""), p, &e);
-	if (e.code) {
+	if (!p || e.code) {
 		ask_fail(a, &e);
 		return;
 	}

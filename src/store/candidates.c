@@ -77,7 +77,7 @@ static int read_page(struct candidates *c, int64_t lane, int64_t from, int64_t *
 			return -1;
 	}
 	*next = 0;
-	if (rc < 0 || n < c->slots)
+	if (rc < 0 || n < c->slots || last >= c->len)
 		return rc;
 	*next = c->at[last].owner + (last == first);
 	if (last > first) {
