@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000, EVENTS = 64 };
+enum { WAIT_MS = 20000, EVENTS = 64 };
 
 static const char *socket_path;
 

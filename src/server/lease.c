@@ -98,6 +98,15 @@ static int decode_unclean(struct lease_call *c, const json_t *body, struct err *
 	return c->unclean[0] ? 0 : err_set(e, ERR_INVALID, "unclean: a reason is missing");
 }
 
+/* Long waits end together, at whole seconds: ending one costs a look at each that is parked, here and in libmicrohttpd, and
+ * what those who waited ask next is one transaction. */
+static int64_t park_until(int64_t now_ms, int64_t wait_ms)
+{
+	int64_t until_ms = now_ms + (wait_ms < PARK_MS_MAX ? wait_ms : PARK_MS_MAX);
+	return wait_ms < PARK_GRAIN_MS ? until_ms
+				       : (until_ms + PARK_GRAIN_MS - 1) / PARK_GRAIN_MS * PARK_GRAIN_MS;
+}
+
 static int decode_call(struct lease_call *c, struct err *e)
 {
 	static const char *const fields[] = { "free",	 "wait_ms", "results", "holding",
@@ -115,7 +124,7 @@ static int decode_call(struct lease_call *c, struct err *e)
 		return -1;
 	c->asked = n;
 	c->free = n < LEASE_JOBS_MAX ? (int)n : LEASE_JOBS_MAX;
-	c->until_ms = clock_boot_ms() + (wait_ms < PARK_MS_MAX ? wait_ms : PARK_MS_MAX);
+	c->until_ms = park_until(clock_boot_ms(), wait_ms);
 	return 0;
 }
 

@@ -30,6 +30,7 @@ enum {
 	LEASE_GRACE_MS = 2000,
 	LEASE_JOBS_MAX = 1024, /* in one call */
 	PARK_MS_MAX = 60000,
+	PARK_GRAIN_MS = 1000,
 	LISTEN_MAX = 8, /* sockets and addresses */
 };
 

@@ -342,7 +342,7 @@ static bool wait_is_due(struct worker_loop *w, int64_t now)
 void lease_turn(struct worker_loop *w)
 {
 	int64_t now = clock_boot_ms();
-	int64_t wait_ms = w->lease_ms / 2 < WAIT_MAX_MS ? w->lease_ms / 2 : WAIT_MAX_MS;
+	int64_t wait_ms = w->lease_ms < WAIT_MAX_MS ? w->lease_ms : WAIT_MAX_MS;
 
 	if (!w->is_registered || w->report.job)
 		return;
