@@ -2,6 +2,7 @@
 
 #include "model/blame.h"
 #include "store/blobs.h"
+#include "store/durations_priv.h"
 #include "store/ids_priv.h"
 #include "store/job_priv.h"
 #include "store/logs.h"
@@ -50,12 +51,14 @@ static int end_attempt_row(struct tx *tx, const struct job_end *end, struct err 
 	return add_artifacts(tx, end, e);
 }
 
-/* What an end says about the machine it ran on; of one that was lost, whose fault it was. */
+/* What an end says about runs of its sort and the machine it ran on; of one that was lost, whose fault it was. */
 static int judge(struct tx *tx, const struct job_row *r, const struct job_end *end, struct verdict *v,
 		 struct blame *b, struct err *e)
 {
 	if (end->outcome == OUTCOME_SUCCEEDED)
-		return tx_exec(tx, STMT_WORKER_WORKED, DB_ARGS(db_int(r->worker)), NULL, e);
+		return durations_note(tx, r, end, e) < 0
+			       ? -1
+			       : tx_exec(tx, STMT_WORKER_WORKED, DB_ARGS(db_int(r->worker)), NULL, e);
 	if (end->outcome != OUTCOME_LOST)
 		return 0;
 	if (blame_loss(tx, r, end, b, e) < 0)

@@ -14,6 +14,9 @@ struct job_row {
 	bool is_needed;
 	int64_t owner;	   /* number of his name; 0 = none */
 	int64_t limit_key; /* 0 = none */
+	/* From job_row_get() only. */
+	int64_t target; /* number of its name; 0 = none */
+	char name[JOB_NAME_MAX + 1];
 };
 
 /* What is needed to move a job on: numbers, no strings. ERR_NOT_FOUND. */

@@ -31,7 +31,9 @@ enum {
 	COL_LIMIT_KEY,
 	COL_PRIORITY,
 	COL_OWNER,
-	COL_TARGET,
+	HEAD_TARGET, /* job_head has these two behind the columns of a head */
+	HEAD_NAME,
+	COL_TARGET = HEAD_TARGET,
 	COL_CHAIN,
 	COL_CREATED,
 	COL_TIMEOUT,
@@ -77,8 +79,11 @@ int job_row_get(struct tx *tx, int64_t id, struct job_row *out, struct err *e)
 	if (tx_query(tx, STMT_JOB_HEAD, DB_ARGS(db_int(id)), &rows, e) < 0)
 		return -1;
 	int rc = db_next(&rows, e);
-	if (rc > 0)
+	if (rc > 0) {
 		read_head(&rows, out);
+		out->target = db_col_int(&rows, HEAD_TARGET);
+		snprintf(out->name, sizeof out->name, "%s", db_col_text(&rows, HEAD_NAME));
+	}
 	if (rc == 0)
 		return err_set(e, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
 	return rc < 0 ? -1 : 0;

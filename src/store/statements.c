@@ -95,6 +95,17 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	" AND owner = $5 AND priority > $2 LIMIT $4)" name " UNION ALL SELECT 1 FROM (SELECT 1 FROM job"        \
 	" WHERE state = 3 AND lane = $1 AND is_gated = 0 AND owner = $5 AND priority = $2 AND id < $3"          \
 	" LIMIT $4)" name " LIMIT $4)" name
+#define DURATION_GET                                                                                \
+	"SELECT n, log_mean, log_var, mean, deviation FROM duration WHERE lane = $1 AND owner = $2" \
+	" AND target = $3 AND name = $4"
+#define DURATION_AHEAD(as, hint)                                                                       \
+	"SELECT * FROM (SELECT kind, lane, owner, target, name FROM job " hint                         \
+	" WHERE state = 3 AND lane = $1 AND is_gated = 0 AND owner = $5 AND priority > $2"             \
+	" ORDER BY priority DESC, id LIMIT $4)" as                                                     \
+	" UNION ALL SELECT * FROM (SELECT kind, lane, owner, target, name FROM job " hint              \
+	" WHERE state = 3 AND lane = $1 AND is_gated = 0 AND owner = $5 AND priority = $2 AND id < $3" \
+	" ORDER BY id LIMIT $4)" as " LIMIT $4"
+#define FORECAST_GET "SELECT n, within, log_off FROM forecast WHERE what = $1"
 /* What may be given out in a lane ($1): by owner, and within one by priority and age. */
 #define TAKE(from, where, owner)                           \
 	"SELECT id, priority, owner, limit_key FROM " from \
@@ -153,8 +164,9 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			       "SELECT coalesce((SELECT max(id) FROM job), 0) + 1 WHERE $1 > 0",
 			       "SELECT take_ids($1)" },
 	/* Who reads it will change it. */
-	[STMT_JOB_HEAD] = { "job_head", "SELECT " HEAD_COLUMNS " FROM job j WHERE j.id = $1",
-			    "SELECT " HEAD_COLUMNS " FROM job j WHERE j.id = $1 FOR NO KEY UPDATE" },
+	[STMT_JOB_HEAD] = { "job_head", "SELECT " HEAD_COLUMNS ",j.target,j.name FROM job j WHERE j.id = $1",
+			    "SELECT " HEAD_COLUMNS
+			    ",j.target,j.name FROM job j WHERE j.id = $1 FOR NO KEY UPDATE" },
 	[STMT_JOB_GET] = { "job_get", "SELECT " JOB_COLUMNS " FROM job j WHERE j.id = $1" },
 	[STMT_JOB_GET_PAYLOAD] = { "job_get_payload",
 				   "SELECT " JOB_COLUMNS ",j.payload FROM job j WHERE j.id = $1" },
@@ -309,6 +321,35 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			      "SELECT id FROM job INDEXED BY job_rare WHERE state = 6 AND target = $1",
 			      "SELECT id FROM job WHERE state = 6 AND target = $1" },
 	[STMT_POSITION] = { "position", POSITION_AHEAD(""), POSITION_AHEAD(" AS ahead") },
+
+	[STMT_DURATION_GET] = { "duration_get", DURATION_GET },
+	/* A row that another server holds just now does without these runs: it is a mean of many. */
+	[STMT_DURATION_TAKE] = { "duration_take", DURATION_GET,
+				 DURATION_GET " FOR NO KEY UPDATE SKIP LOCKED" },
+	[STMT_DURATION_SET] = { "duration_set",
+				OR_FAIL("UPDATE",
+					"duration SET n = $5, log_mean = $6, log_var = $7, mean = $8, deviation = $9,"
+					" used = $10 WHERE lane = $1 AND owner = $2 AND target = $3 AND name = $4") },
+	[STMT_DURATION_ADD] = { "duration_add",
+				"INSERT INTO duration (lane, owner, target, name, n, log_mean, log_var, mean, deviation,"
+				" used) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING" },
+	[STMT_DURATION_DROP] = { "duration_drop",
+				 "DELETE FROM duration WHERE used < (SELECT used FROM duration ORDER BY used DESC"
+				 " LIMIT 1 OFFSET $1)" },
+	[STMT_DURATION_RUNNING] = { "duration_running",
+				    "SELECT kind, lane, owner, target, name, started FROM job WHERE worker = $1"
+				    " AND state IN (4, 5) LIMIT $2" },
+	[STMT_DURATION_AHEAD] = { "duration_ahead", DURATION_AHEAD("", "INDEXED BY job_waiting"),
+				  DURATION_AHEAD(" AS ahead", "") },
+	[STMT_FORECAST_GET] = { "forecast_get", FORECAST_GET },
+	[STMT_FORECAST_TAKE] = { "forecast_take", FORECAST_GET,
+				 FORECAST_GET " FOR NO KEY UPDATE SKIP LOCKED" },
+	[STMT_FORECAST_SET] = { "forecast_set",
+				OR_FAIL("UPDATE",
+					"forecast SET n = $2, within = $3, log_off = $4 WHERE what = $1") },
+	[STMT_FORECAST_ADD] = { "forecast_add",
+				"INSERT INTO forecast (what, n, within, log_off) VALUES ($1, $2, $3, $4)"
+				" ON CONFLICT DO NOTHING" },
 
 	[STMT_LIST_ALL] = { "list_all", "SELECT " JOB_COLUMNS " FROM job j NOT INDEXED WHERE" LIST_REST,
 			    "SELECT " JOB_COLUMNS " FROM job j WHERE" LIST_REST },

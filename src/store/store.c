@@ -79,6 +79,7 @@ int store_open(struct store **out, const struct store_options *o, struct err *e)
 	s->writer.store = s->reader.store = s;
 	s->writer.is_writer = true;
 	s->is_serving = o->is_serving;
+	told_init(&s->told);
 	s->data_dir = strdup(o->data_dir);
 	s->files_dir = strdup(o->files_dir ? o->files_dir : o->data_dir);
 	s->db_url = o->db_url ? strdup(o->db_url) : NULL;
@@ -108,6 +109,7 @@ void store_close(struct store *s)
 	tx_release(&s->writer);
 	shares_release(&s->shares);
 	idmap_release(&s->first_owners);
+	told_release(&s->told);
 	db_close(reader);
 	db_close(writer);
 	if (s->lock_fd >= 0)

@@ -48,6 +48,14 @@ struct blobs {
 	int lock_fd; /* -1: nobody shares it */
 };
 
+/* When waiting jobs start, as somebody was told (forecasts.c). The lock is a leaf. */
+struct told {
+	pthread_mutex_t lock;
+	struct idmap by_job;
+};
+void told_init(struct told *t);
+void told_release(struct told *t);
+
 struct store {
 	char *data_dir, *files_dir;
 	char *db_url; /* NULL: SQLite */
@@ -65,6 +73,7 @@ struct store {
 	struct err broken;		 /* the writer's: why nothing is written any more */
 	struct blobs blobs;
 	struct logs logs;
+	struct told told;
 	/* The writer's, for dispatch (candidates.c). */
 	struct shares shares;
 	struct idmap

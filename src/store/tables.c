@@ -51,6 +51,8 @@ const struct table store_tables[] = {
 	{ "audit", "id,at,actor,subject,detail", "iittt", 1 },
 	{ "token", "id,role,name,hash,next_hash,zones,maker,created,expires,used,revoked,born,changes",
 	  "iitttttiiiiii", 1 },
+	{ "duration", "lane,owner,target,name,n,log_mean,log_var,mean,deviation,used", "iiitiiiiii", 4 },
+	{ "forecast", "what,n,within,log_off", "iiii", 1 },
 	{ NULL, NULL, NULL, 0 },
 };
 enum { TABLES = sizeof store_tables / sizeof store_tables[0] - 1 };
@@ -149,7 +151,7 @@ struct dump {
 	struct hash *hash;
 	int fd;
 	struct arena arena; /* of the key */
-	struct db_value key[3];
+	struct db_value key[4];
 	int64_t rows;
 };
 

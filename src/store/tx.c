@@ -1,3 +1,4 @@
+#include "store/durations_priv.h"
 #include "store/owners_priv.h"
 
 #include <stdlib.h>
@@ -306,6 +307,7 @@ void tx_release(struct tx *tx)
 	free(tx->strings.added);
 	free(tx->workers.added);
 	free(tx->lanes.added);
+	free(tx->runs);
 	free(tx->changes);
 	*tx = (struct tx){ .store = NULL };
 }
@@ -316,6 +318,7 @@ void tx_mark(const struct tx *tx, struct tx_mark *m)
 	m->workers = tx->workers.added_len;
 	m->lanes = tx->lanes.added_len;
 	m->changes = tx->changes_len;
+	m->runs = tx->runs_len;
 	memcpy(m->tally, tx->tally, sizeof m->tally);
 }
 
@@ -325,11 +328,14 @@ void tx_undo(struct tx *tx, const struct tx_mark *m)
 	names_undo(&tx->workers, m->workers);
 	lanes_undo(&tx->lanes, m->lanes);
 	tx->changes_len = m->changes;
+	tx->runs_len = m->runs;
 	memcpy(tx->tally, m->tally, sizeof m->tally);
 }
 
 void tx_settle(struct tx *tx)
 {
+	forecasts_settle(tx);
+	tx->runs_len = 0;
 	tx->strings.added_len = tx->workers.added_len = tx->lanes.added_len = 0;
 	tx->changes_len = 0;
 	memset(tx->tally, 0, sizeof tx->tally);
@@ -341,7 +347,7 @@ void tx_settle(struct tx *tx)
 		lanes_clear(&tx->lanes);
 }
 
-int tx_flush(struct tx *tx, struct err *e)
+static int flush_tallies(struct tx *tx, struct err *e)
 {
 	for (int k = 1; k <= KIND_LAST; k++)
 		for (int s = STATE_FIRST; s <= STATE_LAST; s++) {
@@ -356,6 +362,12 @@ int tx_flush(struct tx *tx, struct err *e)
 				return -1;
 		}
 	return 0;
+}
+
+int tx_flush(struct tx *tx, struct err *e)
+{
+	/* Last what many servers write to: it is held until the commit. */
+	return flush_tallies(tx, e) < 0 || durations_flush(tx, e) < 0 || forecasts_flush(tx, e) < 0 ? -1 : 0;
 }
 
 int tx_add_change(struct tx *tx, const struct store_change *c, struct err *e)

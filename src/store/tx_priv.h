@@ -54,6 +54,8 @@ struct owner_cache {
 	int64_t read_ms; /* boot clock; 0: not yet */
 };
 
+struct run_noted;
+
 struct tx {
 	struct store *store;
 	struct db *db;
@@ -64,12 +66,15 @@ struct tx {
 	struct lanes lanes;
 	struct owner_cache owners;
 	int64_t tally[KIND_LAST + 1][STATE_LAST + 1]; /* differences not written yet */
+	struct run_noted *runs;			      /* that succeeded (durations.c) */
+	size_t runs_len, runs_cap;
+	unsigned durations_added;
 	struct store_change *changes;
 	size_t changes_len, changes_cap;
 };
 
 struct tx_mark {
-	size_t strings, workers, lanes, changes;
+	size_t strings, workers, lanes, changes, runs;
 	int64_t tally[KIND_LAST + 1][STATE_LAST + 1];
 };
 
@@ -78,7 +83,7 @@ void tx_mark(const struct tx *tx, struct tx_mark *m);
 void tx_undo(struct tx *tx, const struct tx_mark *m);
 /* The transaction is durable: nothing can be undone any more. */
 void tx_settle(struct tx *tx);
-/* Write the tallies; the last thing before the commit. */
+/* Write tallies, durations and forecasts; the last thing before the commit. */
 int tx_flush(struct tx *tx, struct err *e);
 int tx_add_change(struct tx *tx, const struct store_change *c, struct err *e);
 

@@ -235,7 +235,8 @@ register() {
 	server_pid=
 	sqlite3 "$data/slipway.db" "INSERT INTO target VALUES (1, 't', 's', 'a', '', 0, 'failed', 1, 1);
 		INSERT INTO build VALUES (1, 'x', 'y', 'z'); INSERT INTO recipe VALUES (1, 'x');
-		INSERT INTO owner VALUES (1, 2, 3, 'x'); INSERT INTO limit_key VALUES (1, 1, 'k', 1, 0)"
+		INSERT INTO owner VALUES (1, 2, 3, 'x'); INSERT INTO limit_key VALUES (1, 1, 'k', 1, 0);
+		INSERT INTO duration VALUES (7, 1, 2, 'x', 3, 4, 5, 6, 7, 8); INSERT INTO forecast VALUES (1, 2, 3, 4)"
 	sw admin backup --data "$data" "$dir/b"
 	[ "$(cd "$dir/b" && printf '%s\n' *.jsonl tally.jsonl | sort)" = \
 		"$(sqlite3 "$data/slipway.db" "SELECT name || '.jsonl' FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'" | sort)" ]

@@ -121,6 +121,10 @@ static const struct {
 	{ STMT_JOB_LIVE_DEDUPE, "using job_dedupe" },
 	{ STMT_NEEDED_BY, "using need_back" },
 	{ STMT_ATTEMPT_END, "Index Scan using attempt_pkey" },
+	{ STMT_DURATION_TAKE, "Index Scan using duration_pkey" },
+	{ STMT_DURATION_SET, "Index Scan using duration_pkey" },
+	{ STMT_DURATION_RUNNING, "using job_leased" },
+	{ STMT_DURATION_AHEAD, "using job_waiting" },
 	{ STMT_WRITER_MARK, "Index Scan using writer_pkey" },
 };
 
@@ -255,6 +259,8 @@ static void test_the_checks_are_those_of_sqlite(void **state)
 	read_checks("sql/sqlite/001-jobs.sql", &there);
 	read_checks("sql/postgres/003-many-machines.sql", &here);
 	read_checks("sql/sqlite/003-many-machines.sql", &there);
+	read_checks("sql/postgres/004-estimates.sql", &here);
+	read_checks("sql/sqlite/004-estimates.sql", &there);
 	assert_true(strlen(there.data) > 1000);
 	assert_string_equal(here.data, there.data);
 }

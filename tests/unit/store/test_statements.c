@@ -92,6 +92,12 @@ static const struct {
 	{ STMT_POSITION,
 	  "USING COVERING INDEX job_waiting (lane=? AND state=? AND is_gated=? AND owner=? AND priority>?)",
 	  "SCAN job" },
+	{ STMT_DURATION_TAKE, "PRIMARY KEY (lane=? AND owner=? AND target=? AND name=?)", "SCAN" },
+	{ STMT_DURATION_SET, "PRIMARY KEY (lane=? AND owner=? AND target=? AND name=?)", "SCAN" },
+	{ STMT_DURATION_RUNNING, "USING INDEX job_leased (worker=?)", "SCAN" },
+	{ STMT_DURATION_AHEAD,
+	  "USING INDEX job_waiting (lane=? AND state=? AND is_gated=? AND owner=? AND priority>?)",
+	  "TEMP B-TREE" },
 	{ STMT_JOB_LIVE_DEDUPE, "INDEX job_dedupe (dedupe=?)", "SCAN" },
 	{ STMT_JOB_DEDUPE_TAKEN, "INDEX job_dedupe (dedupe=?)", "SCAN" },
 	{ STMT_NEEDED_BY, "USING COVERING INDEX need_back (needs=?)", "TEMP B-TREE" },
@@ -128,7 +134,8 @@ static void test_hot_statements_are_plain(void **state)
 	static const enum stmt hot[] = { STMT_JOB_ADD,	   STMT_JOB_MOVE,	 STMT_EVENT_ADD,
 					 STMT_ATTEMPT_ADD, STMT_ATTEMPT_END,	 STMT_JOB_HEAD,
 					 STMT_TAKE_LANE,   STMT_JOB_GET_PAYLOAD, STMT_NEED_ADD,
-					 STMT_LEASE_RENEW, STMT_JOB_NEED_DONE };
+					 STMT_LEASE_RENEW, STMT_JOB_NEED_DONE,	 STMT_DURATION_TAKE,
+					 STMT_DURATION_SET };
 	for (size_t i = 0; i < sizeof hot / sizeof hot[0]; i++) {
 		struct buf sql = BUF_INIT;
 		sqlite3_stmt *st;
