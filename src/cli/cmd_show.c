@@ -126,6 +126,27 @@ static void show_limits(const json_t *job)
 	line("limits", text.data);
 }
 
+/* "about 2025-11-24 14:03:22, from 14:01:10 to 14:09:00"; local. */
+static void line_span(const json_t *estimate, const char *key, const char *label)
+{
+	const json_t *span = json_object_get(estimate, key);
+	char likely[SHOW_BYTES], low[SHOW_BYTES], high[SHOW_BYTES];
+	if (!json_is_object(span))
+		return;
+	linef(label, "about %s, from %s to %s", show_date(field_time(span, "likely"), likely),
+	      show_time(field_time(span, "low"), low), show_time(field_time(span, "high"), high));
+}
+
+static void show_estimate(const json_t *job)
+{
+	const json_t *estimate = json_object_get(job, "estimate");
+	if (!json_is_object(estimate))
+		return;
+	line_span(estimate, "start", "starts");
+	line_span(estimate, "end", "ends");
+	linef("estimated", "by %s", field_text(estimate, "basis"));
+}
+
 static void show_rules(const json_t *job)
 {
 	char text[SHOW_BYTES];
@@ -146,6 +167,7 @@ static void show_rules(const json_t *job)
 		line_time(job, "run_at", "starts at");
 	line_time(job, "started", "started");
 	line_time(job, "finished", "finished");
+	show_estimate(job);
 	if (job_took_ms(job) >= 0)
 		line("took", show_duration(job_took_ms(job), text));
 	if (field_int(job, "artifacts"))

@@ -73,6 +73,16 @@ static void print_servers(const json_t *status)
 		       show_duration(field_ms(held, "age"), text));
 }
 
+/* How good estimates were. */
+static void print_forecast(const json_t *status, const char *what)
+{
+	const json_t *f = json_object_get(json_object_get(status, "estimates"), what);
+	if (json_is_object(f))
+		printf("%-9sestimated right in %lld %% of %lld, off by %lld %% as a rule\n", what,
+		       (long long)field_int(f, "within_percent"), (long long)field_int(f, "compared"),
+		       (long long)field_int(f, "off_percent"));
+}
+
 int cmd_status(struct cli *c, struct err *e)
 {
 	CLEAN_JSON json_t *status = api_get(c->api, "/v1/status", NULL, e);
@@ -97,6 +107,8 @@ int cmd_status(struct cli *c, struct err *e)
 	if (field_int(workers, "quarantined"))
 		printf("warning  %lld in quarantine: slipway workers tells why\n",
 		       (long long)field_int(workers, "quarantined"));
+	print_forecast(status, "starts");
+	print_forecast(status, "runs");
 	putchar('\n');
 	print_jobs(json_object_get(status, "kinds"), json_object_get(status, "jobs"));
 	return 0;

@@ -146,13 +146,18 @@ void estimate_play(const struct estimate_queue *q, struct estimate *out)
 	out->end = span_of(ends);
 }
 
+/* What is less than a moment is one. */
+static double moment(int64_t ms)
+{
+	return fmax((double)ms, FORECAST_LEAST_MS);
+}
+
 struct forecast forecast_of(const struct span *said, int64_t came_ms)
 {
-	double came = fmax((double)came_ms, FORECAST_LEAST_MS),
-	       likely = fmax((double)said->likely_ms, FORECAST_LEAST_MS);
+	double came = moment(came_ms);
 	return (struct forecast){ .n = 1,
-				  .within = said->low_ms <= came_ms && came_ms <= said->high_ms,
-				  .log_off = fabs(log(came / likely)) };
+				  .within = moment(said->low_ms) <= came && came <= moment(said->high_ms),
+				  .log_off = fabs(log(came / moment(said->likely_ms))) };
 }
 
 void forecast_add(struct forecast *f, const struct forecast *newer)

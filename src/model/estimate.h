@@ -54,8 +54,8 @@ struct forecast {
 };
 enum {
 	FORECAST_KEEP = 256,
-	FORECAST_LEAST_MS = 1000, /* how far off by less than this is not asked */
-	FORECAST_MINOR_MS = 100,  /* nobody needs an estimate of what takes less; it is not judged */
+	FORECAST_LEAST_MS =
+		1000, /* nobody asks how far off it was by less than this, nor about runs that take less */
 };
 /* One comparison. */
 struct forecast forecast_of(const struct span *said, int64_t came_ms);

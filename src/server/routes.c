@@ -130,7 +130,11 @@ const struct route routes[] = {
 	{ "GET", "/v1/jobs", ACCESS_READ, jobs_list_route, 0, NULL, list_params, "Jobs, newest first.", NULL,
 	  "{\"jobs\":[" JOB_EXAMPLE "],\"next\":6}" },
 	{ "GET", "/v1/jobs/{id}", ACCESS_READ, jobs_show_route, 0, NULL, NULL,
-	  "One job with what it runs, its attempts, its events and its chain.", NULL, JOB_EXAMPLE },
+	  "One job with what it runs, its attempts, its events and its chain. `estimate` says when it starts and ends, if it "
+	  "waits or runs and runs like it have succeeded before (else it is null); eight of ten come between low and high.",
+	  NULL,
+	  "{\"id\":7,\"state\":\"waiting\",…,\"estimate\":{\"start\":{\"low\":\"…\",\"likely\":\"…\",\"high\":\"…\"},"
+	  "\"end\":{\"low\":\"…\",\"likely\":\"…\",\"high\":\"…\"},\"basis\":\"12 runs of make\"}}" },
 	{ "GET", "/v1/jobs/{id}/why", ACCESS_READ, why_route, 0, NULL, NULL,
 	  "Why it is in its state, as a chain of causes, and the smallest change that would move it on.",
 	  NULL,
@@ -167,11 +171,14 @@ const struct route routes[] = {
 	{ "PUT", "/v1/blobs/{name}", ACCESS_SUBMIT, blob_put_route, BODY_BLOB, blob_sink_begin, NULL,
 	  "Bring a file that jobs will name as an input. 201, or 200 if it is there.", "the bytes",
 	  "{\"sha256\":\"…\",\"size\":4096}" },
-	{ "GET", "/v1/status", ACCESS_READ, status_route, 0, NULL, NULL, "What goes on, in numbers.", NULL,
+	{ "GET", "/v1/status", ACCESS_READ, status_route, 0, NULL, NULL,
+	  "What goes on, in numbers. `estimates`: how good those of starts and runs were of late; null where none was compared.",
+	  NULL,
 	  "{\"version\":\"0.1.0\",\"name\":\"…\",\"database\":\"postgresql\",\"data\":\"…\",\"time\":\"…\",\"jobs\":{\"waiting\":3,…},"
 	  "\"kinds\":{\"command\":{\"waiting\":3,…},…},\"workers\":{\"online\":1,\"slots\":2,\"running\":2,\"quarantined\":0},"
 	  "\"servers\":[{\"name\":\"…\",\"version\":\"0.1.0\",\"alive\":true,\"started\":\"…\",\"beat_age\":2}],"
 	  "\"vacuum_held_by\":{\"pid\":4711,\"user\":\"…\",\"application\":\"psql\",\"state\":\"idle in transaction\",\"age\":900},"
+	  "\"estimates\":{\"starts\":{\"compared\":40,\"within_percent\":80,\"off_percent\":20},\"runs\":null},"
 	  "\"uptime\":60,\"started\":\"…\"}" },
 	{ "GET", "/v1/workers", ACCESS_READ, workers_list_route, 0, NULL, NULL, "All workers.", NULL,
 	  "{\"workers\":[{\"id\":1,\"name\":\"builder1\",\"state\":\"active\",\"online\":true,\"slots\":2,\"running\":1,"

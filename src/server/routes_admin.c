@@ -7,6 +7,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "server/estimates.h"
 #include "server/peers.h"
 #include "server/render.h"
 #include "server/server_priv.h"
@@ -129,6 +130,9 @@ static int status_run(struct ask *a, struct tx *tx, struct err *e)
 	write_workers(s, &w, workers, workers_len);
 	write_servers(s, &w, servers, servers_len);
 	write_holder(&w, &holder);
+	jw_key(&w, "estimates");
+	if (outlook_render_forecasts(tx, &w, e))
+		return -1;
 	jw_key(&w, "uptime");
 	jw_seconds(&w, clock_boot_ms() - s->started_boot_ms);
 	jw_ktime(&w, "started", s->started_wall_ms);

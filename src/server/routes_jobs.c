@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/parse.h"
+#include "server/estimates.h"
 #include "server/render.h"
 #include "server/server_priv.h"
 #include "store/blobs.h"
@@ -166,13 +167,25 @@ static int show_result(struct ask *a, struct tx *tx, struct json_writer *w, stru
 	return 0;
 }
 
+static int show_estimate(struct ask *a, struct tx *tx, const struct job *j, struct json_writer *w,
+			 struct err *e)
+{
+	struct outlook o;
+	if (outlook_find(a->server, tx, j, a->arena, &o, e))
+		return -1;
+	jw_key(w, "estimate");
+	outlook_render(&o, w);
+	return 0;
+}
+
 static int show_run(struct ask *a, struct tx *tx, struct err *e)
 {
 	struct job j;
 	struct json_writer w = ask_writer(a);
 	if (jobs_get(tx, a->id, true, a->arena, &j, e) || render_job(tx, &j, a->arena, &w, true, e) ||
-	    render_payload(&j, a->arena, &w, e) || show_result(a, tx, &w, e) || show_attempts(a, tx, &w, e) ||
-	    show_events(a, tx, &w, e) || show_chain(a, tx, &j, &w, e) || show_dependants(a, tx, &w, e))
+	    render_payload(&j, a->arena, &w, e) || show_estimate(a, tx, &j, &w, e) ||
+	    show_result(a, tx, &w, e) || show_attempts(a, tx, &w, e) || show_events(a, tx, &w, e) ||
+	    show_chain(a, tx, &j, &w, e) || show_dependants(a, tx, &w, e))
 		return -1;
 	jw_end_object(&w);
 	return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "server/estimates.h"
 #include "server/render.h"
 #include "server/routes_priv.h"
 
@@ -130,6 +131,25 @@ static int explain_scheduled(struct why *y, const struct job *j, struct err *e)
 	return j->attempt > 0 ? why_attempt(y, j, e) : 0;
 }
 
+/* When it ends, and whether it takes longer than its like. */
+static int explain_end(struct why *y, const struct job *j, struct err *e)
+{
+	struct outlook o;
+	int64_t now_ms = tx_now_ms(y->tx);
+	if (outlook_find(y->server, y->tx, j, y->arena, &o, e))
+		return -1;
+	if (!o.has_end)
+		return 0;
+	if (now_ms - j->started_ms > o.takes.high_ms)
+		why_cause(y, 0,
+			  arena_printf(y->arena, "it takes longer than its like, which take %s, by %s",
+				       outlook_words(&o.takes, 0, y->arena), o.basis));
+	why_cause(y, 0,
+		  arena_printf(y->arena, "it ends in %s, by %s", outlook_words(&o.end, now_ms, y->arena),
+			       o.basis));
+	return 0;
+}
+
 static int explain_running(struct why *y, const struct job *j, struct err *e)
 {
 	y->summary = arena_printf(y->arena, "%s on worker %s since %s (attempt %d)",
@@ -139,6 +159,8 @@ static int explain_running(struct why *y, const struct job *j, struct err *e)
 		why_cause(y, 0, "it was asked to stop and has not ended yet");
 	if (j->progress && j->progress[0])
 		why_cause(y, 0, j->progress);
+	if (!y->is_nested && explain_end(y, j, e))
+		return -1;
 	return why_losses(y, j, e);
 }
 

@@ -4,14 +4,12 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "server/estimates.h"
 #include "server/feed_status.h"
 #include "server/routes_priv.h"
 
 enum {
 	WHY_WORKERS_MAX = 8,
-	WHY_POSITION_CAP = 1000,
-	WHY_SAMPLE = 50,
-	WHY_OTHERS_CAP = 20,
 	FITTING_MS = 5000, /* a lane that somebody takes is not asked for again */
 };
 
@@ -58,56 +56,54 @@ static void explain_misfits(struct why *y, const struct lane *l, const struct wo
 	}
 }
 
-/* From how fast the newest jobs were finished; 0 = no idea. */
-static int64_t estimate_ms(struct why *y, int ahead)
+/* "3 jobs are ahead of it". */
+static const char *ahead_text(struct why *y, const struct place *p)
 {
-	const struct job_filter f = { .states = 1U << STATE_SUCCEEDED, .limit = WHY_SAMPLE };
-	struct job *jobs;
-	size_t n;
-	if (jobs_list(y->tx, &f, y->arena, &jobs, &n, NULL) || n < 5)
-		return 0;
-	int64_t span_ms = tx_now_ms(y->tx) - jobs[n - 1].finished_ms;
-	return span_ms > 0 && span_ms < 3600 * 1000 ? span_ms / (int64_t)n * (ahead + 1) : 0;
+	if (p->ahead >= PLACE_CAP)
+		return arena_printf(y->arena, "more than %d jobs are ahead of it", PLACE_CAP);
+	return arena_printf(y->arena, "%" PRId64 " job%s ahead of it", p->ahead,
+			    p->ahead == 1 ? " is" : "s are");
 }
 
-/* Others have work waiting in its lane too. */
-static int explain_turns(struct why *y, const struct job *j, struct err *e)
+static void explain_place(struct why *y, const struct job *j, const struct outlook *o)
 {
-	int others;
-	if (jobs_other_owners(y->tx, j, WHY_OTHERS_CAP, &others, e))
-		return -1;
-	if (others)
+	const struct place *p = &o->place;
+	const char *in = o->has_start ? outlook_words(&o->start, tx_now_ms(y->tx), y->arena) : NULL;
+	bool is_now = o->has_start && o->start.high_ms <= tx_now_ms(y->tx);
+	const char *when = is_now ? "at once" : in ? arena_printf(y->arena, "in %s", in) : NULL;
+	if (!p->ahead)
+		y->summary = when ? arena_printf(y->arena, "it is next: it starts %s", when)
+				  : "it is next: it starts when a slot becomes free";
+	else
+		y->summary = arena_printf(y->arena, "it waits for its turn: %s%s%s", ahead_text(y, p),
+					  when ? ", and it starts " : "", when ? when : "");
+	if (p->others)
 		why_cause(y, 0,
 			  arena_printf(y->arena, "%s%d other owner%s ha%s work of this sort: they take turns",
-				       others == WHY_OTHERS_CAP ? "at least " : "", others,
-				       others == 1 ? "" : "s", others == 1 ? "s" : "ve"));
-	return 0;
+				       p->others == PLACE_OWNERS_CAP ? "at least " : "", p->others,
+				       p->others == 1 ? "" : "s", p->others == 1 ? "s" : "ve"));
+	y->next = p->ahead ? arena_printf(y->arena, "slipway priority %" PRId64 " %d, or more slots", j->id,
+					  j->priority + 1)
+			   : "more slots";
 }
 
-static int explain_position(struct why *y, const struct job *j, int64_t slots, int64_t running, struct err *e)
+static int explain_position(struct why *y, const struct job *j, const struct fit *f, struct err *e)
 {
-	int ahead;
-	if (jobs_position(y->tx, j, WHY_POSITION_CAP, &ahead, e))
+	struct outlook o;
+	if (outlook_find(y->server, y->tx, j, y->arena, &o, e))
 		return -1;
-	const char *count = ahead >= WHY_POSITION_CAP
-				    ? arena_printf(y->arena, "more than %d jobs are", WHY_POSITION_CAP)
-			    : ahead == 1 ? "1 job is"
-					 : arena_printf(y->arena, "%d jobs are", ahead);
-	y->summary = ahead == 0 ? "it is next: it starts when a slot becomes free"
-				: arena_printf(y->arena, "it waits for its turn: %s ahead of it", count);
-	if (explain_turns(y, j, e))
-		return -1;
+	explain_place(y, j, &o);
 	why_cause(y, 0,
 		  arena_printf(y->arena, "%" PRId64 " of %" PRId64 " slots that could run it are busy",
-			       running, slots));
-	int64_t ms = ahead < WHY_POSITION_CAP ? estimate_ms(y, ahead) : 0;
-	if (ms)
+			       f->running, f->slots));
+	if (!o.has_takes)
+		why_cause(
+			y, 0,
+			"no job of its sort has succeeded yet: nobody knows when it starts and how long it takes");
+	else
 		why_cause(y, 0,
-			  arena_printf(y->arena, "as fast as lately it would start about %s",
-				       why_time(y, tx_now_ms(y->tx) + ms)));
-	y->next = ahead ? arena_printf(y->arena, "slipway priority %" PRId64 " %d, or more slots", j->id,
-				       j->priority + 1)
-			: "more slots";
+			  arena_printf(y->arena, "it then takes %s, by %s",
+				       outlook_words(&o.takes, 0, y->arena), o.basis));
 	return 0;
 }
 
@@ -146,42 +142,12 @@ static int explain_limits(struct why *y, const struct job *j, bool *is_held, str
 	return 0;
 }
 
-/* Whom of those that are there the lane fits. */
-struct fit {
-	struct worker *workers;
-	size_t n;
-	int64_t slots, running, fits, online;
-};
-
-static int find_fit(struct why *y, const struct lane *l, struct fit *f, struct err *e)
-{
-	*f = (struct fit){ 0 };
-	if (workers_list(y->tx, y->arena, &f->workers, &f->n, e))
-		return -1;
-	for (size_t i = 0; i < f->n; i++) {
-		struct worker *w = &f->workers[i];
-		w->is_online = hub_is_online(y->server, w);
-		f->online += w->is_online;
-		if (lane_match(l, w) != LANE_FITS)
-			continue;
-		f->fits++;
-		f->slots += w->slots;
-		f->running += w->running < w->slots ? w->running : w->slots;
-	}
-	return 0;
-}
-
 int why_waiting(struct why *y, const struct job *j, struct err *e)
 {
-	const struct lane l = { .id = j->lane,
-				.kind = j->kind,
-				.isolation = j->isolation,
-				.arch = j->arch,
-				.tags = j->tags,
-				.zone = j->zone };
+	const struct lane l = lane_of_job(j);
 	struct fit f;
 	bool is_held = false;
-	if (find_fit(y, &l, &f, e) || why_losses(y, j, e))
+	if (fit_find(y->server, y->tx, &l, y->arena, &f, e) || why_losses(y, j, e))
 		return -1;
 	if (!f.fits) {
 		explain_misfits(y, &l, f.workers, f.n);
@@ -189,7 +155,7 @@ int why_waiting(struct why *y, const struct job *j, struct err *e)
 	}
 	if (explain_limits(y, j, &is_held, e))
 		return -1;
-	return is_held ? 0 : explain_position(y, j, f.slots, f.running, e);
+	return is_held ? 0 : explain_position(y, j, &f, e);
 }
 
 /* --- at submission --- */
@@ -218,7 +184,7 @@ int why_nobody(struct server *s, struct tx *tx, int64_t lane, struct arena *a, c
 	for (size_t i = 0; i < n; i++) {
 		if (lanes[i].id != lane)
 			continue;
-		if (find_fit(&y, &lanes[i], &f, e))
+		if (fit_find(s, tx, &lanes[i], a, &f, e))
 			return -1;
 		/* A server that has just begun has not heard of its workers yet. */
 		if (f.fits || (!f.online && now_ms - s->started_boot_ms < s->lease_ms))

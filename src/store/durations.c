@@ -101,7 +101,7 @@ static void judge(const struct duration *known, const struct run_noted *runs, si
 {
 	struct span said = duration_span(known, 0);
 	for (size_t i = 0; i < n; i++) {
-		if (runs[i].ms < FORECAST_MINOR_MS && said.likely_ms < FORECAST_MINOR_MS)
+		if (runs[i].ms < FORECAST_LEAST_MS && said.likely_ms < FORECAST_LEAST_MS)
 			continue;
 		struct forecast one = forecast_of(&said, runs[i].ms);
 		forecast_add(f, &one);
@@ -269,8 +269,8 @@ int durations_running(struct durations *d, int64_t worker, struct estimate_run *
 	return rc < 0 ? -1 : 0;
 }
 
-int durations_ahead(struct durations *d, const struct job *j, int64_t lane, struct duration *out, size_t room,
-		    size_t *len, struct err *e)
+int durations_ahead(struct durations *d, const struct job *j, struct duration *out, size_t room, size_t *len,
+		    struct err *e)
 {
 	CLEAN_ROWS struct db_rows rows;
 	int64_t owner;
@@ -279,8 +279,8 @@ int durations_ahead(struct durations *d, const struct job *j, int64_t lane, stru
 		return 0;
 	if (string_find(d->tx, j->owner, &owner, e) < 0 ||
 	    tx_query(d->tx, STMT_DURATION_AHEAD,
-		     DB_ARGS(db_int(lane), db_int(j->priority), db_int(j->id), db_int((int64_t)(room - *len)),
-			     db_int(owner)),
+		     DB_ARGS(db_int(j->lane), db_int(j->priority), db_int(j->id),
+			     db_int((int64_t)(room - *len)), db_int(owner)),
 		     &rows, e) < 0)
 		return -1;
 	while (*len < room && (rc = db_next(&rows, e)) > 0)

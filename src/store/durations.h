@@ -30,9 +30,9 @@ int durations_lane(struct durations *d, int64_t lane, struct duration *out, stru
 /* Adds what a worker holds, as long as there is room for it. */
 int durations_running(struct durations *d, int64_t worker, struct estimate_run *out, size_t room, size_t *len,
 		      struct err *e);
-/* Adds the first of the jobs of a waiting job's owner that are ahead of it in a lane (its own, or one it shares workers with). */
-int durations_ahead(struct durations *d, const struct job *j, int64_t lane, struct duration *out, size_t room,
-		    size_t *len, struct err *e);
+/* Adds the first of the jobs of a waiting job's owner that are ahead of it in its lane. */
+int durations_ahead(struct durations *d, const struct job *j, struct duration *out, size_t room, size_t *len,
+		    struct err *e);
 
 /* How good estimates were, of both sorts. */
 enum forecast_what {

@@ -146,8 +146,9 @@ struct job_hold {
 	int owner_running_max; /* 0 = no bound */
 };
 int jobs_hold(struct tx *tx, const struct job *j, struct job_hold *out, struct err *e);
-/* How many other owners have work that may start in its lane, counted up to `cap`. */
-int jobs_other_owners(struct tx *tx, const struct job *j, int cap, int *n, struct err *e);
+/* How many other owners have work that may start in its lane, counted up to `cap`; and how many jobs, of each up to `each`. */
+int jobs_other_owners(struct tx *tx, const struct job *j, int cap, int each, int *n, int64_t *jobs,
+		      struct err *e);
 /* How many jobs of its owner in its lane are ahead of a waiting job, counted up to `cap`; not those that a limit key holds back. */
 int jobs_position(struct tx *tx, const struct job *j, int cap, int *position, struct err *e);
 

@@ -128,20 +128,28 @@ static int read_gate(struct tx *tx, int64_t job, struct job_hold *out, int64_t *
 	return 0;
 }
 
-int jobs_other_owners(struct tx *tx, const struct job *j, int cap, int *n, struct err *e)
+int jobs_other_owners(struct tx *tx, const struct job *j, int cap, int each, int *n, int64_t *jobs,
+		      struct err *e)
 {
 	int64_t own, at = 0;
 	*n = 0;
+	*jobs = 0;
 	if (string_find(tx, j->owner, &own, e) < 0)
 		return -1;
 	while (*n < cap) {
-		int64_t next = 0;
+		int64_t next = 0, his = 0;
 		if (tx_get_int(tx, STMT_OWNER_NEXT, DB_ARGS(db_int(j->lane), db_int(at)), &next, e) < 0)
 			return -1;
 		if (!next)
 			return 0;
-		*n += next != own;
 		at = next;
+		if (next == own)
+			continue;
+		if (tx_get_int(tx, STMT_OWNER_COUNT, DB_ARGS(db_int(j->lane), db_int(next), db_int(each)),
+			       &his, e) < 0)
+			return -1;
+		++*n;
+		*jobs += his;
 	}
 	return 0;
 }

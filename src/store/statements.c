@@ -95,6 +95,9 @@ _Static_assert(STATE_BLOCKED == 1 && STATE_SCHEDULED == 2 && STATE_WAITING == 3 
 	" AND owner = $5 AND priority > $2 LIMIT $4)" name " UNION ALL SELECT 1 FROM (SELECT 1 FROM job"        \
 	" WHERE state = 3 AND lane = $1 AND is_gated = 0 AND owner = $5 AND priority = $2 AND id < $3"          \
 	" LIMIT $4)" name " LIMIT $4)" name
+#define OWNER_COUNT(hint, as)                                                                            \
+	"SELECT count(*) FROM (SELECT 1 FROM job" hint " WHERE state = 3 AND lane = $1 AND is_gated = 0" \
+	" AND owner = $2 LIMIT $3)" as
 #define DURATION_GET                                                                                \
 	"SELECT n, log_mean, log_var, mean, deviation FROM duration WHERE lane = $1 AND owner = $2" \
 	" AND target = $3 AND name = $4"
@@ -259,6 +262,8 @@ const struct db_stmt store_statements[STMT_COUNT] = {
 			      " AND is_gated = 0 AND owner > $2 ORDER BY owner LIMIT 1",
 			      "SELECT owner FROM job WHERE state = 3 AND lane = $1 AND is_gated = 0 AND owner > $2"
 			      " ORDER BY owner NULLS FIRST, priority DESC, id LIMIT 1" },
+	[STMT_OWNER_COUNT] = { "owner_count", OWNER_COUNT(" INDEXED BY job_waiting", ""),
+			       OWNER_COUNT("", " AS his") },
 	[STMT_OWNER_WAITS] = { "owner_waits",
 			       "SELECT 1 FROM job INDEXED BY job_waiting WHERE state = 3 AND lane = $1 AND is_gated = 0"
 			       " AND owner = $2 LIMIT 1",

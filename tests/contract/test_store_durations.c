@@ -94,7 +94,7 @@ static int do_ask(struct tx *tx, void *ctx, struct err *e)
 	assert_non_null(d);
 	if (jobs_get(tx, a->job, false, &a->fx->arena, &j, e) < 0 ||
 	    durations_find(d, &j, &a->known, e) < 0 ||
-	    durations_ahead(d, &j, j.lane, a->ahead, 8, &a->ahead_len, e) < 0 ||
+	    durations_ahead(d, &j, a->ahead, 8, &a->ahead_len, e) < 0 ||
 	    durations_running(d, a->worker, a->running, 8, &a->running_len, e) < 0 ||
 	    forecasts_get(tx, FORECAST_START, &a->starts, e) < 0)
 		return -1;

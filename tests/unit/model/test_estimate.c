@@ -423,6 +423,7 @@ static void test_forecasts(void **state)
 	const struct span moment = { 1, 2, 3 };
 	struct forecast off = forecast_of(&moment, 400);
 	check_near(exp(off.log_off), 1, .001);
+	assert_true(off.within == 1);
 }
 
 int main(void)
