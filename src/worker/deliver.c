@@ -98,6 +98,12 @@ static void give_up(struct held *h, enum job_reason reason, const struct err *e)
 	held_report(h);
 }
 
+/* The server will not take it, however often it is offered. Another secret is another matter (rotate.c). */
+static bool is_refused(const struct client_reply *r, const struct err *e)
+{
+	return r->status >= 400 && r->status < 500 && e->code != ERR_CREDENTIAL;
+}
+
 /* ---- the log ------------------------------------------------------------------------------------------------ */
 
 /* The server has another size than we thought: go on from there. */
@@ -158,7 +164,7 @@ static void on_log_told(void *ctx, struct client_reply *r, const struct err *e)
 		/* Only followers miss something, and the outcome has the size. */
 		h->log_told = call.told;
 		return;
-	} else if (h->stage == HELD_DELIVERING && r->status >= 400 && r->status < 500) {
+	} else if (h->stage == HELD_DELIVERING && is_refused(r, e)) {
 		give_up(h, REASON_INTERNAL, e);
 		return;
 	} else {
@@ -255,12 +261,11 @@ static void stored(struct held *h)
 static void put_failed(struct held *h, const struct client_reply *r, const struct err *e)
 {
 	bool is_broken = e->code == ERR_UNREACHABLE;
-	bool is_refused = r->status >= 400 && r->status < 500 && e->code != ERR_CONFLICT &&
-			  e->code != ERR_CREDENTIAL;
+	bool is_final = is_refused(r, e) && e->code != ERR_CONFLICT;
 
 	if (e->code == ERR_STALE) {
 		held_drop(h);
-	} else if (!is_broken && (is_refused || h->tries >= TRIES_MAX)) {
+	} else if (!is_broken && (is_final || h->tries >= TRIES_MAX)) {
 		give_up(h, REASON_COLLECT, e);
 	} else {
 		h->is_put_unsure = true;
