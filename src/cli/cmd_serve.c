@@ -216,6 +216,7 @@ static int start(struct serve *s, struct err *e)
 	s->child.work_dir = s->work_dir.data;
 	s->child.name = server_name(s->server);
 	s->child.slots = c->slots;
+	s->child.zones = c->zones;
 	start_worker(s);
 	printf("ready %s%s pid %d slots %d data %s\n", s->address.data, s->urls.data, (int)getpid(), c->slots,
 	       c->data_dir);

@@ -24,6 +24,7 @@ static const struct table_column columns[] = {
 	{ .title = "ARCH", .importance = 50 },
 	{ .title = "ISOLATIONS", .importance = 60, .width_min = 6 },
 	{ .title = "TAGS", .importance = 55, .width_min = 6 },
+	{ .title = "ZONES", .importance = 35, .width_min = 6 },
 	{ .title = "FAILURES", .importance = 30, .is_right = true },
 	{ .title = "SEEN", .importance = 40 },
 	{ .title = "VERSION", .importance = 20 },
@@ -98,6 +99,7 @@ static void add_worker(struct table *t, const json_t *w)
 	table_add(t, field_text(w, "arch"));
 	add_list(t, w, "isolations");
 	add_list(t, w, "tags");
+	add_list(t, w, "zones");
 	table_addf(t, "%lld", (long long)field_int(w, "failures"));
 	table_add(t, show_time(field_time(w, "beat"), text));
 	table_add(t, field_text(w, "version"));

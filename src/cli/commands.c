@@ -69,6 +69,8 @@ static const struct option_row serve_options[] = {
 	  "where blobs and logs are kept (default: the data folder); all servers on one database share one" },
 	{ "slots", 0, OPTION_INT, "N",
 	  "jobs its own worker runs at once (default: one a processor; 0: no worker)" },
+	{ "zone", 0, OPTION_LIST, "ZONE",
+	  "the trust zones of its own worker, as worker --zone says them; repeat, or join by commas" },
 	{ "db", 0, OPTION_TEXT, "URL", "the database: postgresql://… (default: SQLite in the data folder)" },
 	{ "listen", 0, OPTION_LIST, "ADDR",
 	  "where to answer: https://ADDRESS:PORT for other machines (* is every address), beside the socket; unix:/PATH moves the socket (default: slipway.sock in the data folder); repeat, or join by commas" },

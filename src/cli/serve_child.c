@@ -49,9 +49,21 @@ static int spawn(struct serve_child *c, int control_fd, struct err *e)
 	char slots[16], fd[16];
 	snprintf(slots, sizeof slots, "%d", c->slots);
 	snprintf(fd, sizeof fd, "%d", CONTROL_FD);
-	const char *argv[] = { "slipway",      "worker",  "--server", c->server, "--work",
-			       c->work_dir,    "--slots", slots,      "--name",	 c->name,
-			       "--control-fd", fd,	  NULL };
+	const char *argv[] = { "slipway",
+			       "worker",
+			       "--server",
+			       c->server,
+			       "--work",
+			       c->work_dir,
+			       "--slots",
+			       slots,
+			       "--name",
+			       c->name,
+			       "--control-fd",
+			       fd,
+			       c->zones ? "--zone" : NULL,
+			       c->zones,
+			       NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	posix_spawn_file_actions_init(&files);

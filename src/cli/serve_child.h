@@ -11,6 +11,7 @@ struct err;
 
 struct serve_child {
 	const char *server, *work_dir, *name; /* borrowed */
+	const char *zones;		      /* borrowed, joined by commas; NULL = none are said */
 	int slots;
 	pid_t pid; /* 0 = not running */
 	int pid_fd, control_fd;

@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "cli/args.h"
 #include "cli/place.h"
+#include "model/name.h"
 
 enum { SLOTS_MAX = 1024 };
 
@@ -31,10 +32,11 @@ enum key {
 	KEY_TYPES,
 	KEY_SOCKET_MODE,
 	KEY_LEASE,
+	KEY_ZONE,
 	KEYS
 };
 static const char *const names[KEYS] = { "data",    "files", "db",    "listen",	     "public", "tls-cert",
-					 "tls-key", "slots", "types", "socket-mode", "lease" };
+					 "tls-key", "slots", "types", "socket-mode", "lease",  "zone" };
 
 struct reading {
 	struct arena *arena;
@@ -133,17 +135,34 @@ static int read_tls(struct serve_config *c, const struct reading *r, struct err 
 	return 0;
 }
 
-/* All that were given on the command line. */
-static int join_listen(struct reading *r, const struct args *a)
+/* All that were given on the command line for an option that may be repeated. */
+static int join_all(struct reading *r, const struct args *a, enum key key)
 {
 	CLEAN_BUF struct buf all = BUF_INIT;
 	const char *one;
 	size_t at = 0;
-	while ((one = args_next(a, names[KEY_LISTEN], &at)))
+	while ((one = args_next(a, names[key], &at)))
 		buf_addf(&all, "%s%s", all.len ? "," : "", one);
 	if (buf_check(&all, r->e))
 		return -1;
-	r->values[KEY_LISTEN] = all.len ? arena_strdup(r->arena, all.data) : NULL;
+	r->values[key] = all.len ? arena_strdup(r->arena, all.data) : NULL;
+	return 0;
+}
+
+/* Its worker would be refused. */
+static int read_zones(struct serve_config *c, const char *text, struct err *e)
+{
+	c->zones = text;
+	while (text && *text) {
+		size_t len = strcspn(text, ",");
+		const char *zone = arena_strndup(&c->arena, text, len);
+		if (!zone)
+			return err_set(e, ERR_NOMEM, "no memory for a zone");
+		if (len && !name_is_tag(zone))
+			return err_set(e, ERR_USAGE,
+				       "--zone %s: a zone is a word of letters, digits and . _ + -", zone);
+		text += len + (text[len] == ',');
+	}
 	return 0;
 }
 
@@ -206,14 +225,14 @@ int serve_config_read(struct serve_config *c, const struct args *a, struct err *
 	struct reading r = { .arena = &c->arena, .e = e };
 	for (int k = 0; k < KEYS; k++)
 		r.values[k] = args_text(a, names[k], NULL);
-	if (join_listen(&r, a))
+	if (join_all(&r, a, KEY_LISTEN) || join_all(&r, a, KEY_ZONE))
 		return -1;
 	const char *file = args_text(a, "config", NULL);
 	if (file && read_file(&r, file))
 		return -1;
 	if (find_data_dir(c, r.values[KEY_DATA], e) || find_files_dir(c, r.values[KEY_FILES], e) ||
 	    read_listen(c, r.values[KEY_LISTEN], e) || read_tls(c, &r, e) ||
-	    read_db(c, r.values[KEY_DB], e) || read_numbers(c, &r, e))
+	    read_zones(c, r.values[KEY_ZONE], e) || read_db(c, r.values[KEY_DB], e) || read_numbers(c, &r, e))
 		return -1;
 	find_types(c, r.values[KEY_TYPES]);
 	return 0;

@@ -23,6 +23,7 @@ struct serve_config {
 	const char *public_url;		/* NULL = not given, and so the next */
 	const char *tls_cert, *tls_key; /* both or none */
 	const char *db_url, *types_dir; /* NULL = not given */
+	const char *zones;		/* of its own worker, joined by commas; NULL = none are said */
 	int slots;
 	mode_t socket_mode;
 	int64_t lease_ms; /* 0 = the server's own choice */

@@ -63,6 +63,32 @@ stop_worker() {
 	stop_server
 }
 
+@test "why says with how many others an owner takes turns, in these words" {
+	start_server --slots 1
+	mkfifo "$dir/go"
+	local first second third
+	first=$(sw submit -- sh -c "read -r x <$dir/go")
+	wait_for_state "$first" running
+	second=$(sw submit -- true)
+	run sw why "$second"
+	[[ $output != *"take turns"* ]]
+	third=$(sw submit --owner ada -- true)
+	run sw why "$second"
+	[[ $output == *"it is next: it starts when a slot becomes free"* ]]
+	[[ $output == *"1 other owner has work of this sort: they take turns"* ]]
+	sw submit --owner bob -- true
+	sw submit --owner bob -- true
+	run sw why "$third"
+	[[ $output == *"2 other owners have work of this sort: they take turns"* ]]
+	# Work of another sort, and what a limit holds back, is in nobody's way.
+	sw submit --owner eve --tag other -- true
+	run sw why "$third"
+	[[ $output == *"2 other owners have work"* ]]
+	echo >"$dir/go"
+	sw wait 1 2 3 4 5
+	stop_server
+}
+
 @test "what nobody would take is said at once" {
 	start_server --slots 0
 	start_worker w --tag small
@@ -116,6 +142,34 @@ stop_worker() {
 	start_worker x --zone blue,default
 	sw wait "$plain"
 	stop_worker
+	[ "$(sw admin check)" = "0 violations" ]
+	stop_server
+}
+
+@test "serve's own worker is in the zones that serve is told" {
+	run -2 "$SLIPWAY_BIN" serve --data "$data" --zone "blue,re d"
+	[[ $output == *"--zone re d: a zone is a word of"* ]]
+	start_server --slots 1 --zone blue --zone green
+	local plain id me
+	plain=$(sw submit -- true)
+	me=$(field "$plain" .owner)
+	sw admin owner "$me" --zone green
+	sw run -- true
+	sw workers --json | jq -e '.[0].zones == ["blue", "green"]'
+	run -0 env COLUMNS=250 "$SLIPWAY_BIN" workers
+	[[ ${lines[0]} == *ZONES* && ${lines[1]} == *"blue green"* ]]
+	sw admin owner "$me" --zone red
+	id=$(sw submit -- true)
+	run sw why "$id"
+	[[ $output == *"no worker takes jobs of this sort (kind command, isolation none, trust zone red)"* ]]
+	[[ $output == *"is in another trust zone"* ]]
+	check_field "$id" .state waiting
+	check_field "$plain" .state waiting
+	stop_server
+	# From its file, too.
+	printf 'slots = 1\nzone = red,default\n' >"$dir/config"
+	start_server --config "$dir/config"
+	sw wait "$id" "$plain"
 	[ "$(sw admin check)" = "0 violations" ]
 	stop_server
 }

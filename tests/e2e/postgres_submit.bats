@@ -86,6 +86,7 @@ all_rows() {
 	[ "$(sw submit -- true)" = 4 ]
 	sw suspend 4
 	[ "$(sw submit --dedupe live -- true)" = 5 ]
+	sw admin owner somebody --zone blue
 
 	jq -nc -f "$BATS_TEST_DIRNAME/submit_bodies.jq" >"$dir/bodies"
 	mkdir "$dir/a"
@@ -110,6 +111,7 @@ all_rows() {
 		return 1
 	}
 	# And the table is one that says something.
+	[ "$(sql -c "SELECT count(*) > 2 FROM slipway.job j JOIN slipway.lane l ON l.id = j.lane WHERE l.tags ~ 'zone:blue'")" = t ]
 	[ "$(sql -c "SELECT count(*) > 250 AND count(*) FILTER (WHERE ids IS NULL) > 150 AND count(*) FILTER (WHERE ids IS NOT NULL) > 150 FROM said WHERE way = 'b'")" = t ]
 	[ "$(sql -c "SELECT count(DISTINCT state) FROM slipway.job WHERE id > 5")" = 5 ]
 	# Nobody has uploaded the inputs.
@@ -127,6 +129,32 @@ all_rows() {
 	run ! as_app "SELECT slipway.submit(jsonb_build_object('argv', ARRAY['true'], 'env', (SELECT jsonb_object_agg('E' || i, repeat('x', 100000)) FROM generate_series(1, 11) AS i)))"
 	[[ $output == *"longer than 1048576 bytes"* ]]
 	check_field "$(as_app "SELECT slipway.submit('{\"argv\":[\"true\"],\"name\":\"a\",\"name\":\"b\"}')")" .name b
+}
+
+@test "the zone of an owner is that of his jobs in SQL; a limit key is a server's, and refused in words" {
+	stop_server
+	start_server --slots 1 --zone blue
+	sw admin owner "$app" --zone blue
+	id=$(as_app "SELECT slipway.submit('{\"argv\":[\"true\"],\"tags\":[\"b\",\"a\"]}')")
+	check_field "$id" .zone blue
+	[ "$(field "$id" '.tags | join(" ")')" = "a b" ]
+	same=$(sw submit --owner "$app" --tag a,b -- true)
+	[ "$(sql -c "SELECT count(DISTINCT lane) FROM slipway.job WHERE id IN ($id, $same)")" = 1 ]
+	ran=$(as_app "SELECT slipway.submit('{\"argv\":[\"true\"],\"limit_key\":null}')")
+	sw run --owner "$app" -- true
+	sw wait "$ran"
+	# What was there keeps its zone, and nobody is in the new one.
+	sw admin owner "$app" --zone red
+	away=$(as_app "SELECT slipway.submit('{\"argv\":[\"true\"]}')")
+	check_field "$away" .zone red
+	check_field "$id" .zone blue
+	run sw why "$away"
+	[[ $output == *"is in another trust zone"* ]]
+	run ! as_app '\set VERBOSITY verbose' "SELECT slipway.submit('{\"argv\":[\"true\"],\"limit_key\":{\"name\":\"k\"}}')"
+	[[ $output == *"0A000"*"limit_key: jobs with a limit key are submitted to a server, not in SQL"* ]]
+	sw admin owner "$app" --zone default
+	check_field "$(as_app "SELECT slipway.submit('{\"argv\":[\"true\"]}')")" .zone ""
+	[ "$(sw admin check)" = "0 violations" ]
 }
 
 @test "who may execute submit may do nothing else, and submits as himself" {

@@ -32,6 +32,7 @@ def fields: {
     [1.5], [null], "1", [[1]], [range(10001) | 1]],
   env: [{A: "1"}, {b: "", A: "x", B: "y", _1: "\u0007\u007f/<>&'"}, {}, null, {A: long(131069)}, {A: long(131070)}, {"1": "x"},
     {A: 1}, {A: null}, {SLIPWAY_X: "1"}, {"": ""}, {"A B": ""}, {"a\nb": ""}, {"é": ""}, ({} | .[long(201)] = ""), [], "x"],
+  limit_key: [null],
   inputs: [[{name: "a", sha256: sha, size: 0}], [{name: "d/a", sha256: sha, size: 9007199254740991, mode: "0755"},
     {name: "d/b", sha256: sha, size: 5, mode: "0644"}, {name: "é\"", sha256: ("f" * 64), size: 1, mode: null}], [], null,
     [{name: "a", sha256: sha}], [{sha256: sha, size: 1}], [{name: "a", size: 1}], [{name: "a", sha256: (sha | ascii_upcase), size: 1}],
