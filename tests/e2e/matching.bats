@@ -154,7 +154,7 @@ stop_worker() {
 	plain=$(sw submit -- true)
 	me=$(field "$plain" .owner)
 	sw admin owner "$me" --zone green
-	sw run -- true
+	sw wait "$(sw submit -- true)" --timeout 30s
 	sw workers --json | jq -e '.[0].zones == ["blue", "green"]'
 	run -0 env COLUMNS=250 "$SLIPWAY_BIN" workers
 	[[ ${lines[0]} == *ZONES* && ${lines[1]} == *"blue green"* ]]
@@ -169,7 +169,7 @@ stop_worker() {
 	# From its file, too.
 	printf 'slots = 1\nzone = red,default\n' >"$dir/config"
 	start_server --config "$dir/config"
-	sw wait "$id" "$plain"
+	sw wait "$id" "$plain" --timeout 30s
 	[ "$(sw admin check)" = "0 violations" ]
 	stop_server
 }
