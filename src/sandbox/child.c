@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "sandbox/filter_priv.h"
 #include "sandbox/raw.h"
 
 static int fail(struct child_exec *x, long ret, const char *what)
@@ -54,7 +55,11 @@ static int confine(struct child_exec *x)
 		return fail(x, r, "setresuid");
 	if ((r = raw5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) < 0)
 		return fail(x, r, "set no_new_privs");
-	if (x->filter && (r = raw3(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, RAW_P(x->filter))) < 0)
+	if (!x->filter)
+		return 0;
+	/* The list last: it need not allow what installs it. */
+	if ((r = raw3(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, RAW_P(&x->filter->arguments))) < 0 ||
+	    (r = raw3(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, RAW_P(&x->filter->calls))) < 0)
 		return fail(x, r, "install the system call filter");
 	return 0;
 }
@@ -187,12 +192,31 @@ static size_t length(const char *s)
 	return n;
 }
 
+static long mask(const char *with, const char *path)
+{
+	long r = raw5(SYS_mount, RAW_P(with), RAW_P(path), 0, MS_BIND, 0);
+	return r == -ENOENT ? 0 : r;
+}
+
+static long make_readonly(const char *path)
+{
+	const long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC | MS_NODEV;
+	long r = raw5(SYS_mount, RAW_P(path), RAW_P(path), 0, MS_BIND, 0);
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? r : raw5(SYS_mount, 0, RAW_P(path), 0, flags, 0);
+}
+
 static long run_op(const struct child_op *op)
 {
 	switch (op->code) {
 	case CHILD_OP_MOUNT:
 		return raw5(SYS_mount, RAW_P(op->a), RAW_P(op->b), RAW_P(op->type), (long)op->flags,
 			    RAW_P(op->data));
+	case CHILD_OP_MASK:
+		return mask(op->a, op->b);
+	case CHILD_OP_READONLY:
+		return make_readonly(op->b);
 	case CHILD_OP_PIVOT:
 		return pivot(op->b);
 	case CHILD_OP_HOSTNAME:

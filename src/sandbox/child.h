@@ -16,11 +16,12 @@
 #ifndef SLIPWAY_SANDBOX_CHILD_H
 #define SLIPWAY_SANDBOX_CHILD_H
 
-#include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+
+struct filter;
 
 enum { CHILD_LIMITS_MAX = 6, CHILD_PROCS_MAX = 4 };
 
@@ -44,8 +45,8 @@ struct child_exec {
 	bool is_dying_with_parent; /* PR_SET_PDEATHSIG: for a child of the spawner itself */
 	bool is_confined;	   /* the rest is for commands in a sandbox */
 	uint32_t uid, gid;
-	uint64_t caps_dropped;		 /* taken out of the bounding set */
-	const struct sock_fprog *filter; /* NULL = none */
+	uint64_t caps_dropped;	     /* taken out of the bounding set */
+	const struct filter *filter; /* NULL = none */
 	/* Results: sys and what are valid if no exec took place. */
 	volatile bool is_awake; /* it got its message */
 	int sys;
@@ -54,6 +55,8 @@ struct child_exec {
 
 enum child_op_code {
 	CHILD_OP_MOUNT,	   /* a → b, type, flags, data */
+	CHILD_OP_MASK,	   /* a → b, if there is such a b */
+	CHILD_OP_READONLY, /* b stays as it is, if there is such a b */
 	CHILD_OP_PIVOT,	   /* make b the root and let the old one go */
 	CHILD_OP_HOSTNAME, /* a */
 	CHILD_OP_LOOPBACK, /* bring lo up */

@@ -1,9 +1,12 @@
 #include "sandbox/filter_priv.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -14,108 +17,113 @@
 
 #include "base/clean.h"
 #include "base/err.h"
+#include "sandbox/filter_calls.h"
 
-enum { FILTER_BOTH, FILTER_BUILD_ONLY };
+/* Wide enough for int and pid_t arguments, whose upper halves the kernel does not look at. */
+#define LOW 0xffffffff
 
-struct rule {
-	const char *call;
-	int sys;
-	int who;
+/* Personalities without a meaning for security: as it is, 32-bit names of the machine, an old version's name, addresses that
+ * do not change from run to run; and the question what it is. */
+static const scmp_datum_t personalities[] = {
+	PER_LINUX,
+	PER_LINUX32,
+	UNAME26,
+	PER_LINUX32 | UNAME26,
+	ADDR_NO_RANDOMIZE,
+	PER_LINUX32 | ADDR_NO_RANDOMIZE,
+	LOW,
 };
 
-/* Names this libseccomp does not know are passed over: the kernel's table grows faster than it. Calls that new
- * programs try first and fall back from get ENOSYS. */
-static const struct rule rules[] = {
-	{ "mount", EPERM, FILTER_BOTH },
-	{ "umount", EPERM, FILTER_BOTH },
-	{ "umount2", EPERM, FILTER_BOTH },
-	{ "pivot_root", EPERM, FILTER_BOTH },
-	{ "open_tree", ENOSYS, FILTER_BOTH },
-	{ "move_mount", ENOSYS, FILTER_BOTH },
-	{ "fsopen", ENOSYS, FILTER_BOTH },
-	{ "fsconfig", ENOSYS, FILTER_BOTH },
-	{ "fsmount", ENOSYS, FILTER_BOTH },
-	{ "fspick", ENOSYS, FILTER_BOTH },
-	{ "mount_setattr", ENOSYS, FILTER_BOTH },
-	{ "unshare", EPERM, FILTER_BOTH },
-	{ "setns", EPERM, FILTER_BOTH },
-	/* Its flags are behind a pointer, where no filter can look. */
-	{ "clone3", ENOSYS, FILTER_BOTH },
-	{ "bpf", EPERM, FILTER_BOTH },
-	{ "perf_event_open", EPERM, FILTER_BOTH },
-	{ "userfaultfd", EPERM, FILTER_BOTH },
-	{ "io_uring_setup", ENOSYS, FILTER_BOTH },
-	{ "io_uring_enter", ENOSYS, FILTER_BOTH },
-	{ "io_uring_register", ENOSYS, FILTER_BOTH },
-	{ "keyctl", EPERM, FILTER_BOTH },
-	{ "add_key", EPERM, FILTER_BOTH },
-	{ "request_key", EPERM, FILTER_BOTH },
-	{ "kexec_load", EPERM, FILTER_BOTH },
-	{ "kexec_file_load", EPERM, FILTER_BOTH },
-	{ "init_module", EPERM, FILTER_BOTH },
-	{ "finit_module", EPERM, FILTER_BOTH },
-	{ "delete_module", EPERM, FILTER_BOTH },
-	{ "open_by_handle_at", EPERM, FILTER_BOTH },
-	{ "name_to_handle_at", EPERM, FILTER_BUILD_ONLY },
-	{ "process_vm_writev", EPERM, FILTER_BUILD_ONLY },
-	{ "swapon", EPERM, FILTER_BOTH },
-	{ "swapoff", EPERM, FILTER_BOTH },
-	{ "reboot", EPERM, FILTER_BOTH },
-	{ "settimeofday", EPERM, FILTER_BOTH },
-	{ "clock_settime", EPERM, FILTER_BOTH },
-	{ "adjtimex", EPERM, FILTER_BOTH },
-	{ "clock_adjtime", EPERM, FILTER_BOTH },
-	{ "quotactl", EPERM, FILTER_BOTH },
-	{ "quotactl_fd", EPERM, FILTER_BOTH },
-	{ "acct", EPERM, FILTER_BOTH },
-	{ "lookup_dcookie", EPERM, FILTER_BOTH },
-	{ "modify_ldt", EPERM, FILTER_BOTH },
-	{ "syslog", EPERM, FILTER_BOTH },
-	{ "vhangup", EPERM, FILTER_BOTH },
-	{ "iopl", EPERM, FILTER_BOTH },
-	{ "ioperm", EPERM, FILTER_BOTH },
-	{ "chroot", EPERM, FILTER_BUILD_ONLY },
-};
+/* Of those up to AF_NETLINK, the ones that builds have no use for; above it they have none for any. */
+static const scmp_datum_t families_denied[] = { 0, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15 };
 
-/* Families a build has a use for; the others carry most of the kernel's holes. */
-static const int families_denied[] = { AF_PACKET, AF_VSOCK, AF_ALG, AF_BLUETOOTH,
-				       AF_CAN,	  AF_KEY,   AF_RDS, AF_TIPC };
+/* Nobody could be told the truth of it: where clone's flags stand differs. */
+#ifdef __s390x__
+#define CLONE_FLAGS SCMP_A1
+#else
+#define CLONE_FLAGS SCMP_A0
+#endif
 
-static int add_calls(scmp_filter_ctx ctx, bool is_root)
+static int add_list(scmp_filter_ctx ctx, const char *const *names, uint32_t action)
 {
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-		if (is_root && rules[i].who == FILTER_BUILD_ONLY)
-			continue;
-		int nr = seccomp_syscall_resolve_name(rules[i].call);
+	for (; *names; names++) {
+		int nr = seccomp_syscall_resolve_name(*names);
 		/* Negative: known to libseccomp but not a call of this architecture. */
 		if (nr < 0)
 			continue;
-		int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(rules[i].sys), nr, 0);
-		if (r < 0)
+		int r = seccomp_rule_add(ctx, action, nr, 0);
+		if (r < 0 && r != -EACCES)
 			return r;
 	}
 	return 0;
 }
 
-static int add_arguments(scmp_filter_ctx ctx)
+static int add_calls(scmp_filter_ctx ctx, bool is_root)
+{
+	int r = add_list(ctx, filter_allowed, SCMP_ACT_ALLOW);
+	if (r >= 0 && is_root)
+		r = add_list(ctx, filter_allowed_root, SCMP_ACT_ALLOW);
+	for (size_t i = 0; i < ARRAY_LEN(personalities) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, LOW, personalities[i]));
+	/* What is allowed by name is not refused after it. */
+	return r < 0 ? r : add_list(ctx, filter_refused, SCMP_ACT_ERRNO(EPERM));
+}
+
+static int refuse_clones(scmp_filter_ctx ctx)
 {
 	static const unsigned long spaces[] = { CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID,   CLONE_NEWNET,
 						CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP };
 	int r = 0;
 	for (size_t i = 0; i < ARRAY_LEN(spaces) && r >= 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, spaces[i], spaces[i]));
+				     CLONE_FLAGS(SCMP_CMP_MASKED_EQ, spaces[i], spaces[i]));
+	return r;
+}
+
+/* With the answer of a kernel that has no such sockets: programs (the audit library, for one) go on without them. */
+static int refuse_sockets(scmp_filter_ctx ctx)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+				 SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 	for (size_t i = 0; i < ARRAY_LEN(families_denied) && r >= 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families_denied[i], 0));
-	/* Typing into somebody's terminal. */
+				     SCMP_A0(SCMP_CMP_EQ, families_denied[i], 0));
+	/* Of netlink the table of interfaces and routes alone; of the internet nothing above ICMPv6: SCTP, MPTCP. */
 	if (r >= 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));
-	if (r >= 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCLINUX));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), 2,
+				     SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+				     SCMP_A2(SCMP_CMP_NE, NETLINK_ROUTE, 0));
+	static const scmp_datum_t internet[] = { AF_INET, AF_INET6 };
+	for (size_t i = 0; i < ARRAY_LEN(internet) && r >= 0; i++) {
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), 2,
+				     SCMP_A0(SCMP_CMP_EQ, internet[i], 0),
+				     SCMP_A2(SCMP_CMP_GT, IPPROTO_ICMPV6, 0));
+		if (r >= 0)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), 2,
+					     SCMP_A0(SCMP_CMP_EQ, internet[i], 0),
+					     SCMP_A2(SCMP_CMP_MASKED_EQ, LOW, IPPROTO_DCCP));
+	}
 	return r;
+}
+
+/* Typing into somebody's terminal. */
+static int refuse_typing(scmp_filter_ctx ctx)
+{
+	static const scmp_datum_t typing[] = { TIOCSTI, TIOCLINUX };
+	int r = 0;
+	for (size_t i = 0; i < ARRAY_LEN(typing) && r >= 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, LOW, typing[i]));
+	return r;
+}
+
+static int add_arguments(scmp_filter_ctx ctx)
+{
+	int r = refuse_clones(ctx);
+	if (r >= 0)
+		r = refuse_sockets(ctx);
+	return r < 0 ? r : refuse_typing(ctx);
 }
 
 static int export_program(scmp_filter_ctx ctx, struct sock_fprog *out, struct err *e)
@@ -138,21 +146,44 @@ static int export_program(scmp_filter_ctx ctx, struct sock_fprog *out, struct er
 	return 0;
 }
 
-int filter_build(bool is_root, struct sock_fprog *out, struct err *e)
+static scmp_filter_ctx open_program(uint32_t otherwise, struct err *e)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-	if (!ctx)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	/* A tree instead of a list: every call a sandboxed process makes goes through it. */
+	scmp_filter_ctx ctx = seccomp_init(otherwise);
+	if (!ctx) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	/* A tree instead of a list: calls that the kernel does not know to be allowed go through it. */
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	int r = add_calls(ctx, is_root);
-	if (r >= 0)
-		r = add_arguments(ctx);
+	return ctx;
+}
+
+static int close_program(scmp_filter_ctx ctx, int r, struct sock_fprog *out, struct err *e)
+{
 	int failed = r < 0 ? err_set(e, ERR_UNSUPPORTED, "make the system call filter: libseccomp says %d", r)
 			   : export_program(ctx, out, e);
 	seccomp_release(ctx);
 	return failed;
+}
+
+int filter_build(bool is_root, struct filter *out, struct err *e)
+{
+	scmp_filter_ctx ctx = open_program(SCMP_ACT_ERRNO(ENOSYS), e);
+	if (!ctx || close_program(ctx, add_calls(ctx, is_root), &out->calls, e) < 0)
+		return -1;
+	ctx = open_program(SCMP_ACT_ALLOW, e);
+	if (ctx && close_program(ctx, add_arguments(ctx), &out->arguments, e) == 0)
+		return 0;
+	filter_release(out);
+	return -1;
+}
+
+void filter_release(struct filter *f)
+{
+	free(f->calls.filter);
+	free(f->arguments.filter);
+	memset(f, 0, sizeof *f);
 }
 
 void filter_bound_caps(uint64_t kept)

@@ -19,9 +19,17 @@ struct err;
 	 FILTER_CAP(CAP_NET_BIND_SERVICE) | FILTER_CAP(CAP_SYS_CHROOT) | FILTER_CAP(CAP_MKNOD) |           \
 	 FILTER_CAP(CAP_AUDIT_WRITE))
 
+/* Two programs, since libseccomp cannot say "this call, but not with that argument" in a list of what is allowed. The
+ * kernel takes the stricter of their answers, and passes both by for calls that neither ever refuses (Linux 5.11). */
+struct filter {
+	struct sock_fprog calls;     /* which exist (sandbox/filter_calls.h) */
+	struct sock_fprog arguments; /* with which arguments they do not */
+};
+
 /* Lower this process's bounding set to `kept`. */
 void filter_bound_caps(uint64_t kept);
-/* Compile the filter of build steps, or of root steps. The program is the caller's (free filter). */
-int filter_build(bool is_root, struct sock_fprog *out, struct err *e);
+/* Compile the filter of build steps, or of root steps, for this architecture; others are killed at their first call. */
+int filter_build(bool is_root, struct filter *out, struct err *e);
+void filter_release(struct filter *f);
 
 #endif

@@ -16,10 +16,11 @@
 
 #include "base/err.h"
 #include "sandbox/child.h"
+#include "sandbox/filter_priv.h"
 #include "sandbox/spawner.h"
 #include "sandbox/wire_priv.h"
 
-enum { KEEPER_STACK_BYTES = 32 * 1024, KEEPER_OPS_MAX = 12, KEEPER_PATH_BYTES = 64, KEEPER_HOST_BYTES = 65 };
+enum { KEEPER_STACK_BYTES = 32 * 1024, KEEPER_OPS_MAX = 24, KEEPER_PATH_BYTES = 64, KEEPER_HOST_BYTES = 65 };
 
 enum keeper_state {
 	SLOT_IDLE,
@@ -122,9 +123,9 @@ struct keeper {
 	int tasks_len;
 	struct keeper_event *unsent, **unsent_end;
 	bool is_owner_gone;
-	bool is_blocked;	      /* waiting for room in the socket */
-	char *wire;		      /* WIRE_BYTES_MAX */
-	struct sock_fprog filters[2]; /* of build steps, of root steps */
+	bool is_blocked;	  /* waiting for room in the socket */
+	char *wire;		  /* WIRE_BYTES_MAX */
+	struct filter filters[2]; /* of build steps, of root steps */
 };
 
 /* What an epoll event is about: its kind and the slot's number. */

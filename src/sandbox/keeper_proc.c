@@ -94,7 +94,7 @@ static void set_identity(const struct keeper *k, struct keeper_proc *p)
 	x->uid = x->gid = is_root ? 0 : SPAWNER_BUILD_UID;
 	/* What no root step may have left our own bounding set at the start. */
 	x->caps_dropped = is_root ? 0 : FILTER_ROOT_CAPS;
-	x->filter = k->is_held && k->filters[is_root].len ? &k->filters[is_root] : NULL;
+	x->filter = k->is_held && k->filters[is_root].calls.len ? &k->filters[is_root] : NULL;
 }
 
 static long clone_native(struct keeper_slot *s, struct keeper_proc *p)
@@ -130,7 +130,8 @@ static long clone_init(struct keeper *k, struct keeper_slot *s, struct keeper_pr
 	if (k->is_held) {
 		in->ops = p->ops;
 		in->ops_len = root_ops(p, root);
-		args.flags |= CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+		/* Of cgroups for what its name tells: where on the host we are. */
+		args.flags |= CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 		if (p->flags & WIRE_NET_NONE)
 			args.flags |= CLONE_NEWNET;
 	} else if (s->own_group_fd >= 0) {

@@ -88,6 +88,15 @@ static int probe_scratch(struct keeper *k, struct err *e)
 		"an overlay writes: they have no attributes in user.*");
 }
 
+/* No user namespace can be made in ours, by whatever way a call for it gets past the filter. */
+static int forbid_namespaces(struct err *e)
+{
+	CLEAN_FD int fd = open("proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		return err_sys(e, "forbid user namespaces within ours");
+	return 0;
+}
+
 int keeper_root_setup(struct keeper *k, struct err *e)
 {
 	static const char *const folders[] = { "w", "t", "dev", "proc" };
@@ -110,6 +119,8 @@ int keeper_root_setup(struct keeper *k, struct err *e)
 		return -1;
 	if (mount("proc", "proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL) < 0)
 		return err_sys(e, "mount /proc");
+	if (forbid_namespaces(e) < 0)
+		return -1;
 	if (leave_old_root(e) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
@@ -339,6 +350,25 @@ void keeper_image_drop(struct keeper *k, const struct wire_message *m)
 	keeper_sweep(k);
 }
 
+/* Parts of /proc that are the machine's. The files belong to the host's root, whom nobody in the namespace is, so these
+ * mounts are the second bolt on the door. Where they are is known: /proc and /dev are ours, mounted just before. */
+static const char *const proc_masked[] = { "/proc/kcore", "/proc/keys", "/proc/kmsg", "/proc/sysrq-trigger",
+					   "/proc/timer_list" };
+
+static size_t add_masks(struct child_op *ops)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < ARRAY_LEN(proc_masked); i++)
+		ops[n++] = (struct child_op){ .code = CHILD_OP_MASK,
+					      .a = "/dev/null",
+					      .b = proc_masked[i],
+					      .what = "mask a file of /proc" };
+	ops[n++] = (struct child_op){ .code = CHILD_OP_READONLY,
+				      .b = "/proc/sys",
+				      .what = "make /proc/sys read-only" };
+	return n;
+}
+
 size_t root_ops(struct keeper_proc *p, const struct keeper_root *r)
 {
 	snprintf(p->merged, sizeof p->merged, "%s/m", r->scratch);
@@ -360,5 +390,5 @@ size_t root_ops(struct keeper_proc *p, const struct keeper_root *r)
 	};
 	size_t n = ARRAY_LEN(list) - (p->flags & WIRE_NET_NONE ? 0 : 1);
 	memcpy(p->ops, list, n * sizeof *list);
-	return n;
+	return n + add_masks(p->ops + n);
 }

@@ -758,6 +758,23 @@ static void test_chroot_root_step(void **state)
 	rx_assert_log(fx, "clean\n");
 }
 
+/* As its root, who could write into what belongs to his namespaces if the mount did not forbid it. */
+static void test_chroot_masks(void **state)
+{
+	struct rx *fx = *state;
+	struct spec s = rx_spec(
+		fx,
+		"for f in kcore keys kmsg sysrq-trigger timer_list; do "
+		"[ ! -e /proc/$f ] || [ -c /proc/$f ] || echo $f is open; [ -z \"$(cat /proc/$f 2>/dev/null)\" ] || echo $f says something; done;"
+		"(echo x >/proc/sys/kernel/domainname) 2>/dev/null && echo a name was set; [ -e /sys/kernel ] && echo has /sys;"
+		"cat /proc/sys/user/max_user_namespaces; while IFS=: read -r n what path; do case $path in /|/../*) ;; "
+		"*) echo it is in $path;; esac; done </proc/self/cgroup; echo end");
+	fx->step_room.user = USER_ROOT;
+	rx_run(fx, &s);
+	rx_assert_log(fx, "0\nend\n");
+	rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
+}
+
 static void test_chroot_disk_scratch(void **state)
 {
 	struct rx *fx = *state;
@@ -976,11 +993,12 @@ static int open_disk_only(void **state)
 		COMMON(test_long_arguments), COMMON(test_many_at_once), COMMON(test_usage_is_told),         \
 		COMMON(test_watchdog), COMMON(test_owner_killed), COMMON(test_aborted_leave_nothing)
 
-#define CHROOT_TESTS                                                                                        \
-	cmocka_unit_test(test_chroot_confined), cmocka_unit_test(test_chroot_root_step),                    \
-		cmocka_unit_test(test_chroot_disk_scratch), cmocka_unit_test(test_chroot_replaced_folders), \
-		cmocka_unit_test(test_chroot_bad_images), cmocka_unit_test(test_chroot_hostile_image),      \
-		cmocka_unit_test(test_chroot_images_are_bounded),                                           \
+#define CHROOT_TESTS                                                                                      \
+	cmocka_unit_test(test_chroot_confined), cmocka_unit_test(test_chroot_masks),                      \
+		cmocka_unit_test(test_chroot_root_step), cmocka_unit_test(test_chroot_disk_scratch),      \
+		cmocka_unit_test(test_chroot_replaced_folders), cmocka_unit_test(test_chroot_bad_images), \
+		cmocka_unit_test(test_chroot_hostile_image),                                              \
+		cmocka_unit_test(test_chroot_images_are_bounded),                                         \
 		cmocka_unit_test(test_chroot_root_cannot_be_made)
 
 int main(void)

@@ -2,7 +2,9 @@
 #include "test.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -60,21 +62,43 @@ static const struct probe {
 	{ "typing into a terminal", SYS_ioctl, -1, TIOCSTI, 0, EPERM, false },
 	{ "the same with high bits set", SYS_ioctl, -1, TIOCSTI | 1L << 40, 0, EPERM, false },
 	{ "chroot", SYS_chroot, 0, 0, 0, EPERM, true },
-	{ "process_vm_writev", SYS_process_vm_writev, -1, 0, 0, EPERM, true },
-	{ "name_to_handle_at", SYS_name_to_handle_at, -1, 0, 0, EPERM, true },
+	{ "name_to_handle_at", SYS_name_to_handle_at, -1, 0, 0, EPERM, false },
+	{ "fanotify_init", SYS_fanotify_init, 0, 0, 0, EPERM, false },
+	{ "sethostname", SYS_sethostname, 0, -1, 0, EPERM, false },
+	{ "set_mempolicy", SYS_set_mempolicy, 99, 0, 0, ENOSYS, false },
+	{ "move_pages", SYS_move_pages, 0, 0, 0, ENOSYS, false },
+	{ "kcmp", SYS_kcmp, -1, -1, 0, ENOSYS, false },
+	{ "pidfd_getfd", SYS_pidfd_getfd, -1, 0, 0, ENOSYS, false },
+	{ "memfd_secret", SYS_memfd_secret, -1, 0, 0, ENOSYS, false },
+	{ "a call that is yet to come", 5000, 0, 0, 0, ENOSYS, false },
+	{ "netlink of the audit system", SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_AUDIT, EPROTONOSUPPORT,
+	  false },
+	{ "netlink of the packet filter", SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER,
+	  EPROTONOSUPPORT, false },
+	{ "SCTP", SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_SCTP, EPROTONOSUPPORT, false },
+	{ "DCCP with high bits set", SYS_socket, AF_INET6, SOCK_STREAM, IPPROTO_DCCP | 1L << 40,
+	  EPROTONOSUPPORT, false },
+	{ "MPTCP", SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_MPTCP, EPROTONOSUPPORT, false },
+	{ "a family with high bits set", SYS_socket, AF_PACKET | 1L << 40, SOCK_RAW, 0, EAFNOSUPPORT, false },
+	{ "a personality that makes data run", SYS_personality, READ_IMPLIES_EXEC, 0, 0, ENOSYS, false },
 	/* What programs live by. */
 	{ "getppid", SYS_getppid, 0, 0, 0, 0, false },
 	{ "umask", SYS_umask, 022, 0, 0, 0, false },
 	{ "sched_yield", SYS_sched_yield, 0, 0, 0, 0, false },
 	{ "personality, asked", SYS_personality, 0xffffffff, 0, 0, 0, false },
+	{ "fixed addresses", SYS_personality, ADDR_NO_RANDOMIZE, 0, 0, 0, false },
+	{ "TCP", SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_TCP, 0, false },
+	{ "a socket of this machine", SYS_socket, AF_UNIX, SOCK_STREAM, 0, 0, false },
+	{ "the table of interfaces", SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, 0, false },
 };
 
 static void enter(bool is_root)
 {
-	struct sock_fprog f;
+	struct filter f;
 	struct err e = ERR_INIT;
 	if (filter_build(is_root, &f, &e) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f) < 0)
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f.arguments) < 0 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f.calls) < 0)
 		_exit(99);
 }
 

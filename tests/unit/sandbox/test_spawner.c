@@ -18,7 +18,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sandbox/filter_priv.h"
 #include "sandbox/spawner.h"
 #include "sandbox/wire_priv.h"
 
@@ -215,18 +214,6 @@ static void test_wire_refuses_nonsense(void **state)
 	close(ends[1]);
 }
 
-static void test_filters_can_be_made(void **state)
-{
-	(void)state;
-	struct sock_fprog build = { 0 }, root = { 0 };
-	struct err e = ERR_INIT;
-	assert_int_equal(filter_build(false, &build, &e), 0);
-	assert_int_equal(filter_build(true, &root, &e), 0);
-	assert_true(build.len > root.len);
-	free(build.filter);
-	free(root.filter);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,7 +224,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_task, open_spawner, close_spawner),
 		cmocka_unit_test_setup_teardown(test_large_plans, open_spawner, close_spawner),
 		cmocka_unit_test(test_wire_refuses_nonsense),
-		cmocka_unit_test(test_filters_can_be_made),
 	};
 	return cmocka_run_group_tests_name("sandbox_spawner", tests, NULL, NULL);
 }
