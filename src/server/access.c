@@ -255,8 +255,6 @@ static int refuse_credential(struct ask *a, struct err *e)
 			 "refused %lld calls without a credential that is known; the last came from %s",
 			 (long long)refused, address[0] ? address : "this machine");
 	http_set_header(a->req, "WWW-Authenticate", "Bearer");
-	if (!a->req->peer.is_local)
-		http_set_header(a->req, "Connection", "close");
 	return err_set(
 		e, ERR_CREDENTIAL,
 		"the credential is missing, wrong, expired, used up or revoked: an administrator makes a new one with "
@@ -319,6 +317,9 @@ int access_identify(struct ask *a, struct err *e)
 	else if (a->req->peer.is_local)
 		rc = identify_user(a, e);
 	a->is_admin = a->role == ROLE_ADMIN;
+	/* Places are limited: who has no credential asks once, and cannot hold one by asking slowly. */
+	if (a->role == ROLE_NOBODY && !a->req->peer.is_local)
+		http_set_header(a->req, "Connection", "close");
 	return rc;
 }
 

@@ -233,6 +233,8 @@ void rig_wait_ready(struct rig *r)
 	    strncmp(line, "ready", 5) != 0)
 		tap_die("the server does not come up; see %s/err", r->dir);
 	close(r->ready);
+	if (sscanf(line, "ready %*[^,],%63[^, ]", r->url) != 1)
+		r->url[0] = '\0';
 	r->start_ms = clock_boot_ms() - r->launched_ms;
 }
 

@@ -17,6 +17,7 @@ struct rig {
 	pid_t serve;	/* 0: not running */
 	int ready;	/* where it says that it is, until it has */
 	int64_t launched_ms;
+	char url[64];	  /* its https:// address, if it has one */
 	int64_t start_ms; /* what the last start took until "ready" */
 };
 
