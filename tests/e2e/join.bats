@@ -427,3 +427,25 @@ as_nobody() {
 	cmp "$dir/big" "$dir/back/out"
 	[ -n "$(find "$dir/w-one" -name "$(sha256sum <"$dir/big" | cut -d' ' -f1)*")" ]
 }
+
+# images: what is unpacked in the folder of worker one, a line each.
+images() { find "$dir/w-one" -mindepth 2 -maxdepth 3 -type d -path "*/images/[0-9a-f]*" -printf "%f\n"; }
+
+@test "unpacked targets count in a worker's --cache, and the one that was used last stays" {
+	small_image
+	# Room for one with its archive, and a half.
+	joined one --cache "$((($(du -sb "$dir/root" | cut -f1) + $(stat -c %s "$dir/image.tar.gz")) * 3 / 2))"
+	[[ $(sw workers --json | jq -r '.[] | select(.name == "one") | .isolations | join(" ")') == *chroot* ]] || skip "no chroots here"
+	sw target create first --suite first --follow
+	echo another >"$dir/root/other"
+	tar -C "$dir/root" -czf "$dir/image.tar.gz" .
+	sw target create second --suite second --follow
+	# A worker that does the next job has heard that the one before has ended.
+	sw run --target first -- /bin/sh -c 'test ! -e /other'
+	sw run -- true
+	[ "$(images)" = "$(sw target list --json | jq -r '.[0].image')" ]
+	sw run --target second -- /bin/cat /other
+	sw run -- true
+	[ "$(images)" = "$(sw target list --json | jq -r '.[1].image')" ]
+	sw run --target first -- /bin/sh -c 'test ! -e /other'
+}
