@@ -52,8 +52,8 @@ struct look {
 	struct tx *tx;
 	struct arena *arena;
 	const struct job *job;
-	const struct lane *lane;
-	const struct fit *fit;
+	struct lane lane;
+	struct fit fit;
 	struct durations *durations;
 	struct estimate_run *running;
 	struct duration *ahead;
@@ -64,9 +64,9 @@ struct look {
 static int look_at_running(struct look *k, struct err *e)
 {
 	int looked_at = 0;
-	for (size_t i = 0; i < k->fit->n; i++) {
-		const struct worker *w = &k->fit->workers[i];
-		if (lane_match(k->lane, w) != LANE_FITS || !w->running)
+	for (size_t i = 0; i < k->fit.n; i++) {
+		const struct worker *w = &k->fit.workers[i];
+		if (lane_match(&k->lane, w) != LANE_FITS || !w->running)
 			continue;
 		k->queue.running_n += w->running;
 		if (looked_at++ < WORKERS_MAX && durations_running(k->durations, w->id, k->running,
@@ -110,9 +110,9 @@ static int look_at_lane(struct look *k, int64_t lane, struct err *e)
 
 static bool shares_a_worker(const struct look *k, const struct lane *l)
 {
-	for (size_t i = 0; i < k->fit->n; i++)
-		if (lane_match(l, &k->fit->workers[i]) == LANE_FITS &&
-		    lane_match(k->lane, &k->fit->workers[i]) == LANE_FITS)
+	for (size_t i = 0; i < k->fit.n; i++)
+		if (lane_match(l, &k->fit.workers[i]) == LANE_FITS &&
+		    lane_match(&k->lane, &k->fit.workers[i]) == LANE_FITS)
 			return true;
 	return false;
 }
@@ -121,10 +121,10 @@ static int look_at_waiting(struct look *k, struct err *e)
 {
 	struct lane *lanes;
 	size_t n, others = 0;
-	if (lanes_list(k->tx, k->arena, &lanes, &n, e) || look_at_lane(k, k->lane->id, e))
+	if (lanes_list(k->tx, k->arena, &lanes, &n, e) || look_at_lane(k, k->lane.id, e))
 		return -1;
 	for (size_t i = 0; i < n && others < LANES_MAX; i++) {
-		if (lanes[i].id == k->lane->id || !shares_a_worker(k, &lanes[i]))
+		if (lanes[i].id == k->lane.id || !shares_a_worker(k, &lanes[i]))
 			continue;
 		others++;
 		if (look_at_lane(k, lanes[i].id, e))
@@ -162,27 +162,24 @@ static bool is_held(const struct job_hold *h)
 static int find_start(struct server *s, struct look *k, const struct duration_known *known, struct outlook *o,
 		      struct err *e)
 {
-	const struct lane lane = lane_of_job(k->job);
 	struct job_hold hold;
 	struct estimate found;
-	struct fit fit;
-	k->lane = &lane;
-	k->fit = &fit;
+	k->lane = lane_of_job(k->job);
 	k->place = &o->place;
 	k->running = arena_array(k->arena, ESTIMATE_ONES, sizeof *k->running);
 	k->ahead = arena_array(k->arena, AHEAD_ONES, sizeof *k->ahead);
 	if (!k->running || !k->ahead)
 		return err_set(e, ERR_NOMEM, "no memory for an estimate");
-	if (fit_find(s, k->tx, &lane, k->arena, &fit, e) || jobs_hold(k->tx, k->job, &hold, e))
+	if (fit_find(s, k->tx, &k->lane, k->arena, &k->fit, e) || jobs_hold(k->tx, k->job, &hold, e))
 		return -1;
-	if (!fit.slots || is_held(&hold))
+	if (!k->fit.slots || is_held(&hold))
 		return 0;
 	if (look_at_running(k, e) || look_at_waiting(k, e) ||
-	    durations_lane(k->durations, lane.id, &k->queue.usual, e))
+	    durations_lane(k->durations, k->lane.id, &k->queue.usual, e))
 		return -1;
 	if (!known->took.n)
 		return 0;
-	k->queue.slots = fit.slots;
+	k->queue.slots = k->fit.slots;
 	k->queue.running = k->running;
 	k->queue.ahead = k->ahead;
 	k->queue.own = known->took;
