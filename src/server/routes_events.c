@@ -64,12 +64,22 @@ static void write_event(struct arena *a, const struct event *v, struct json_writ
 	jw_end_object(w);
 }
 
+/* A source of which nothing was told yet: what comes to it later is newer than this page, and in none of those behind it. */
+static void settle_place(struct events_page *p, int64_t last_ms, const struct audit *newest_audit)
+{
+	if (!p->behind.at_ms)
+		p->behind = (struct event){ .at_ms = last_ms + 1 };
+	if (!p->before_audit)
+		p->before_audit = newest_audit ? newest_audit->id + 1 : 1;
+}
+
 static int events_run(struct ask *a, struct tx *tx, struct err *e)
 {
 	struct events_page p = *(const struct events_page *)a->data;
 	struct event *events;
 	struct audit *audits;
 	size_t events_len, audits_len, i = 0, k = 0;
+	int64_t last_ms = 0;
 	if (events_noted(tx, &p.behind, p.limit, a->arena, &events, &events_len, e) ||
 	    audit_list(tx, NULL, p.before_audit, p.limit, a->arena, &audits, &audits_len, e))
 		return -1;
@@ -81,9 +91,11 @@ static int events_run(struct ask *a, struct tx *tx, struct err *e)
 		bool is_event = k == audits_len || (i < events_len && events[i].at_ms > audits[k].at_ms);
 		if (is_event) {
 			p.behind = events[i];
+			last_ms = events[i].at_ms;
 			write_event(a->arena, &events[i++], &w);
 		} else {
 			p.before_audit = audits[k].id;
+			last_ms = audits[k].at_ms;
 			write_audit(&audits[k++], &w);
 		}
 	}
@@ -92,6 +104,7 @@ static int events_run(struct ask *a, struct tx *tx, struct err *e)
 		jw_key(&w, "next");
 		jw_null(&w);
 	} else {
+		settle_place(&p, last_ms, audits_len ? &audits[0] : NULL);
 		write_next(&w, &p);
 	}
 	jw_end_object(&w);
