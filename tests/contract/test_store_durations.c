@@ -2,6 +2,7 @@
  * each test. */
 #include "test.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +199,89 @@ static void test_a_batch_is_all_or_nothing(void **state)
 	assert_true(a.known.took.mean_ms == 2000);
 }
 
+/* A task that holds the writer until both others are queued, so that they are in one transaction. */
+struct gate {
+	struct store_task task;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool is_open;
+	int to_come;
+};
+
+static int gate_run(struct tx *tx, struct store_task *t, struct err *e)
+{
+	struct gate *g = (struct gate *)t;
+	pthread_mutex_lock(&g->lock);
+	while (!g->is_open)
+		pthread_cond_wait(&g->wake, &g->lock);
+	pthread_mutex_unlock(&g->lock);
+	return 0;
+}
+
+static void gate_came(struct gate *g)
+{
+	pthread_mutex_lock(&g->lock);
+	g->to_come--;
+	pthread_cond_broadcast(&g->wake);
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void gate_done(struct store_task *t)
+{
+	gate_came((struct gate *)t);
+}
+
+struct member {
+	struct store_task task;
+	struct gate *gate;
+	struct batch batch;
+};
+
+static int member_run(struct tx *tx, struct store_task *t, struct err *e)
+{
+	return do_batch(tx, &((struct member *)t)->batch, e);
+}
+
+static void member_done(struct store_task *t)
+{
+	gate_came(((struct member *)t)->gate);
+}
+
+static void test_a_neighbour_that_fails_leaves_nothing(void **state)
+{
+	struct fx *fx = *state;
+	struct gate g = { .task = { .run = gate_run, .done = gate_done },
+			  .lock = PTHREAD_MUTEX_INITIALIZER,
+			  .wake = PTHREAD_COND_INITIALIZER,
+			  .to_come = 3 };
+	struct member m[2];
+	struct job *jobs;
+	size_t n;
+	submit(fx, "a", "ann");
+	submit(fx, "b", "ann");
+	OK(fx_take(fx, 2, &jobs, &n));
+	assert_int_equal(n, 2);
+	store_write(fx->store, &g.task);
+	for (int i = 0; i < 2; i++) {
+		m[i] = (struct member){ .task = { .run = member_run, .done = member_done },
+					.gate = &g,
+					.batch = { &jobs[i], 1, i == 1 } };
+		store_write(fx->store, &m[i].task);
+	}
+	pthread_mutex_lock(&g.lock);
+	g.is_open = true;
+	pthread_cond_broadcast(&g.wake);
+	while (g.to_come)
+		pthread_cond_wait(&g.wake, &g.lock);
+	pthread_mutex_unlock(&g.lock);
+	assert_int_equal(m[0].task.rc, 0);
+	assert_int_equal(m[1].task.rc, -1);
+	int64_t a = submit(fx, "a", "ann"), b = submit(fx, "b", "ann");
+	assert_int_equal(ask(fx, a).known.took.n, 1);
+	assert_true(ask(fx, b).known.is_lane);
+	assert_int_equal(ask(fx, b).known.took.n, 1);
+}
+
 static void test_what_is_ahead_and_what_runs(void **state)
 {
 	struct fx *fx = *state;
@@ -368,6 +452,7 @@ int main(void)
 		TEST(test_runs_are_known_by_name),
 		TEST(test_only_success_counts),
 		TEST(test_a_batch_is_all_or_nothing),
+		TEST(test_a_neighbour_that_fails_leaves_nothing),
 		TEST(test_what_is_ahead_and_what_runs),
 		TEST(test_how_good_estimates_of_runs_were),
 		TEST(test_how_good_estimates_of_starts_were),

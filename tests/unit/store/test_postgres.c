@@ -283,6 +283,29 @@ static void test_the_indexes_are_those_of_sqlite(void **state)
 	assert_string_equal(here.data, there.data);
 }
 
+/* What a name's runs take is a mean: it is not waited for. */
+static void test_a_duration_that_is_held_is_passed_over(void **state)
+{
+	fx_worker(fx, "w", "s1");
+	for (int i = 0; i < 3; i++) {
+		struct job_new j = fx_new();
+		struct job_birth b;
+		j.name = "held";
+		assert_int_equal(fx_submit(fx, &j, 1, &b), 0);
+		if (i == 1)
+			command("BEGIN");
+		if (i == 1)
+			PQclear(run("SELECT * FROM duration FOR UPDATE", PGRES_TUPLES_OK));
+		assert_int_equal(fx_run(fx, b.id, OUTCOME_SUCCEEDED), 0);
+		if (i == 1)
+			command("COMMIT");
+	}
+	PGresult *r = run("SELECT n FROM duration WHERE name = 'held'", PGRES_TUPLES_OK);
+	assert_int_equal(PQntuples(r), 1);
+	assert_string_equal(PQgetvalue(r, 0, 0), "2");
+	PQclear(r);
+}
+
 static void refuses(const char *sql, const char *why)
 {
 	PGresult *r = PQexec(c, sql);
@@ -312,6 +335,7 @@ int main(void)
 		TEST(test_the_columns_are_those_of_sqlite),
 		TEST(test_the_checks_are_those_of_sqlite),
 		TEST(test_the_indexes_are_those_of_sqlite),
+		TEST(test_a_duration_that_is_held_is_passed_over),
 		TEST(test_the_database_refuses_by_itself),
 	};
 	setenv("SLIPWAY_TEST_DB", "postgres", 1);
