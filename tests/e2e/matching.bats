@@ -25,14 +25,17 @@ stop_worker() {
 
 @test "a serial key runs one after the other, whatever the slots" {
 	start_server --slots 4
-	# Whoever finds the folder of another there ran beside it.
-	local id ids=()
+	# All wait at once; whoever finds the folder of another there ran beside it.
+	local ids
 	for _ in 1 2 3 4 5 6; do
-		ids+=("$(sw submit --limit-key "a=b=1" -- sh -c "mkdir $dir/alone && for i in 1 2 3 4 5 6 7 8 9; do :; done && rmdir $dir/alone")")
-	done
+		printf '{"argv":["sh","-c","mkdir %s/alone && sleep 0.05 && rmdir %s/alone"],"limit_key":{"name":"a=b"}}\n' "$dir" "$dir"
+	done >"$dir/serial"
+	mapfile -t ids < <(sw submit --batch "$dir/serial")
+	[ "${#ids[@]}" = 6 ]
 	sw wait "${ids[@]}"
 	check_field "${ids[0]}" .limit_key.name a=b
 	check_field "${ids[0]}" .limit_key.n 1
+	check_field "$(sw submit --limit-key "a=b=1" -- true)" .limit_key.name a=b
 	[ "$(sw admin check)" = "0 violations" ]
 	run -2 sw submit --limit-key "=3" -- true
 	run -2 sw submit --limit-key "a=0" -- true
