@@ -12,6 +12,7 @@
 #include "cli/job_rows.h"
 #include "cli/table.h"
 #include "cli/term.h"
+#include "model/limits.h"
 #include "text/json.h"
 
 enum { LABEL_COLUMNS = 12, EVENTS_SHOWN = 20, TREE_DEPTH_MAX = 16 };
@@ -113,8 +114,8 @@ static void show_limits(const json_t *job)
 	const char *key;
 	json_t *value;
 	json_object_foreach (json_object_get(job, "limits"), key, value) {
-		bool is_size = !strcmp(key, "memory") || !strcmp(key, "log") || !strcmp(key, "disk") ||
-			       !strcmp(key, "artifact_bytes");
+		const struct limit_row *row = limit_find(key, strlen(key));
+		bool is_size = row && row->unit == LIMIT_BYTES;
 		if (!json_is_number(value) || json_number_value(value) == 0)
 			continue;
 		if (is_size)

@@ -32,7 +32,7 @@ const struct option_row option_job[] = {
 	{ "retry-delay", 0, OPTION_DURATION, "TIME",
 	  "wait so long before trying again, each time twice as long" },
 	{ "limit", 0, OPTION_LIST, "WHAT=N",
-	  "memory, log, disk, artifact_bytes (512M), cpu (10m), pids, files, artifacts; repeat, or join by commas" },
+	  "memory, log, log_rate, disk, artifact_bytes (512M), cpu (10m), pids, inodes, files, artifacts, artifact_depth; repeat, or join by commas" },
 	{ "env", 'e', OPTION_LIST, "K=V", "set a variable; K alone copies it from here" },
 	{ "input", 'i', OPTION_LIST, "FILE[:NAME]", "give the job a file, in its folder as NAME" },
 	{ "collect", 'c', OPTION_LIST, "GLOB",

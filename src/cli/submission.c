@@ -17,6 +17,7 @@
 #include "cli/args.h"
 #include "cli/fields.h"
 #include "model/job.h"
+#include "model/limits.h"
 
 void submission_begin(struct submission *s, struct api *api)
 {
@@ -231,39 +232,44 @@ static int add_needs(struct submission *s, const struct args *a, struct err *e)
 
 /* ---- limits and environment */
 
+static int refuse_limit(const char *part, struct err *e)
+{
+	CLEAN_BUF struct buf names = BUF_INIT;
+	for (size_t i = 0; i < LIMITS; i++)
+		buf_addf(&names, "%s%s", i == 0 ? "" : i == LIMITS - 1 ? " or " : ", ", limit_rows[i].name);
+	return err_set(e, ERR_USAGE, "--limit: %s: it is %s, and =N", part, names.data);
+}
+
+static int parse_limit(const struct limit_row *row, const char *value, int64_t *n, struct err *e)
+{
+	switch (row->unit) {
+	case LIMIT_BYTES:
+		return parse_size(row->name, value, n, e);
+	case LIMIT_TIME:
+		return parse_duration(row->name, value, n, e);
+	case LIMIT_NUMBER:
+		break;
+	}
+	return parse_int(row->name, value, 1, INT64_MAX, n, e);
+}
+
 static int add_limit(struct submission *s, const char *part, struct err *e)
 {
-	static const struct {
-		const char *name;
-		char type; /* s size, n number, t time */
-	} rows[] = {
-		{ "memory", 's' }, { "log", 's' },   { "disk", 's' },	   { "artifact_bytes", 's' },
-		{ "pids", 'n' },   { "files", 'n' }, { "artifacts", 'n' }, { "cpu", 't' },
-	};
 	size_t len = strcspn(part, "=");
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (strlen(rows[i].name) != len || memcmp(rows[i].name, part, len) != 0 || part[len] != '=')
-			continue;
-		const char *value = part + len + 1;
-		int64_t n;
-		int rc = rows[i].type == 's'   ? parse_size(rows[i].name, value, &n, e)
-			 : rows[i].type == 't' ? parse_duration(rows[i].name, value, &n, e)
-					       : parse_int(rows[i].name, value, 1, INT64_MAX, &n, e);
-		if (rc < 0) {
-			e->code = ERR_USAGE;
-			return err_wrap(e, "--limit");
-		}
-		jw_key(&s->json, rows[i].name);
-		if (rows[i].type == 't')
-			jw_seconds(&s->json, n);
-		else
-			jw_int(&s->json, n);
-		return 0;
+	const struct limit_row *row = limit_find(part, len);
+	int64_t n;
+	if (!row || part[len] != '=')
+		return refuse_limit(part, e);
+	if (parse_limit(row, part + len + 1, &n, e) < 0) {
+		e->code = ERR_USAGE;
+		return err_wrap(e, "--limit");
 	}
-	return err_set(
-		e, ERR_USAGE,
-		"--limit: %s: it is memory, log, disk, artifact_bytes, pids, files, artifacts or cpu, and =N",
-		part);
+	jw_key(&s->json, row->name);
+	if (row->unit == LIMIT_TIME)
+		jw_seconds(&s->json, n);
+	else
+		jw_int(&s->json, n);
+	return 0;
 }
 
 static int add_limits(struct submission *s, const struct args *a, struct err *e)

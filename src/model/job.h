@@ -53,10 +53,13 @@ struct job_limits {
 	int64_t pids;
 	int64_t log_bytes;
 	int64_t disk_bytes;
-	int64_t cpu_ms;
+	int64_t inodes;		/* files and folders that it makes in its chroot */
+	int64_t cpu_ms;		/* of all its processes together */
 	int64_t files;		/* open files of a process */
 	int64_t artifacts;	/* number of collected files */
 	int64_t artifact_bytes; /* all collected files together */
+	int64_t artifact_depth; /* folders within each other */
+	int64_t log_rate_bytes; /* a second */
 };
 
 /* Of the jobs of one owner with the same key at most n run at a time. */

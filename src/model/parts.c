@@ -6,44 +6,16 @@
 #include "base/clean.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "model/limits.h"
 
 /* The largest number that every reader of JSON takes exactly. */
 #define JSON_INT_MAX ((INT64_C(1) << 53) - 1)
 
-struct limit_row {
-	const char *name;
-	size_t offset;
-	bool is_time; /* seconds outside, milliseconds inside */
-};
-
-static const struct limit_row limits[] = {
-	{ "memory", offsetof(struct job_limits, memory_bytes), false },
-	{ "pids", offsetof(struct job_limits, pids), false },
-	{ "log", offsetof(struct job_limits, log_bytes), false },
-	{ "disk", offsetof(struct job_limits, disk_bytes), false },
-	{ "cpu", offsetof(struct job_limits, cpu_ms), true },
-	{ "files", offsetof(struct job_limits, files), false },
-	{ "artifacts", offsetof(struct job_limits, artifacts), false },
-	{ "artifact_bytes", offsetof(struct job_limits, artifact_bytes), false },
-};
-
-static int64_t limit_get(const struct job_limits *l, const struct limit_row *row)
-{
-	int64_t v;
-	memcpy(&v, (const char *)l + row->offset, sizeof v);
-	return v;
-}
-
-static void limit_set(struct job_limits *l, const struct limit_row *row, int64_t v)
-{
-	memcpy((char *)l + row->offset, &v, sizeof v);
-}
-
 void limits_encode(struct json_writer *w, const char *key, const struct job_limits *l)
 {
 	bool is_open = false;
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
-		int64_t v = limit_get(l, &limits[i]);
+	for (size_t i = 0; i < LIMITS; i++) {
+		int64_t v = limit_get(l, &limit_rows[i]);
 		if (!v)
 			continue;
 		if (!is_open) {
@@ -51,8 +23,8 @@ void limits_encode(struct json_writer *w, const char *key, const struct job_limi
 			jw_begin_object(w);
 			is_open = true;
 		}
-		jw_key(w, limits[i].name);
-		if (limits[i].is_time)
+		jw_key(w, limit_rows[i].name);
+		if (limit_rows[i].unit == LIMIT_TIME)
 			jw_seconds(w, v);
 		else
 			jw_int(w, v);
@@ -63,9 +35,9 @@ void limits_encode(struct json_writer *w, const char *key, const struct job_limi
 
 static int limits_check_names(const json_t *o, struct err *e)
 {
-	const char *names[ARRAY_LEN(limits) + 1] = { NULL };
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
-		names[i] = limits[i].name;
+	const char *names[LIMITS + 1] = { NULL };
+	for (size_t i = 0; i < LIMITS; i++)
+		names[i] = limit_rows[i].name;
 	return json_check_fields(o, names, e);
 }
 
@@ -79,13 +51,14 @@ int limits_decode(const json_t *o, const char *key, bool is_strict, struct job_l
 		return 0;
 	if (is_strict && limits_check_names(in, e) < 0)
 		return err_wrap(e, "%s", key);
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+	for (size_t i = 0; i < LIMITS; i++) {
 		int64_t v;
-		int rc = limits[i].is_time ? json_get_seconds(in, limits[i].name, 0, &v, e)
-					   : json_get_int(in, limits[i].name, 0, JSON_INT_MAX, 0, &v, e);
+		int rc = limit_rows[i].unit == LIMIT_TIME
+				 ? json_get_seconds(in, limit_rows[i].name, 0, &v, e)
+				 : json_get_int(in, limit_rows[i].name, 0, JSON_INT_MAX, 0, &v, e);
 		if (rc < 0)
 			return err_wrap(e, "%s", key);
-		limit_set(l, &limits[i], v);
+		limit_set(l, &limit_rows[i], v);
 	}
 	return 0;
 }

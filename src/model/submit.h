@@ -1,8 +1,8 @@
 /* The one body that asks for a job (a --batch line, POST /v1/jobs), JSON in and out.
  *
  *   {"argv":[…],"kind":"command","name":…,"priority":0,"needs":[7,"#3"],"run_at":"2026-…Z","timeout":s,"silence":s,
- *    "max_attempts":1,"retry_delay":s,"limits":{"memory":b,"pids":n,"log":b,"disk":b,"cpu":s,"files":n,
- *    "artifacts":n,"artifact_bytes":b},"env":{"K":"V"},"inputs":[{"name":…,"sha256":…,"size":n,"mode":"0755"}],
+ *    "max_attempts":1,"retry_delay":s,"limits":{"memory":b,"pids":n,…: model/limits.h},
+ *    "env":{"K":"V"},"inputs":[{"name":…,"sha256":…,"size":n,"mode":"0755"}],
  *    "collect":["*.deb"],"isolation":"none","target":…,"arch":…,"tags":[…],"dedupe":…,"owner":…,"suspended":false}
  *
  * and, by kind, one object of its own: "build":{"type":…,"source":…}, "recipe":{"text":…,"targets":[…]},

@@ -14,6 +14,8 @@
 #include "run/run_priv.h"
 #include "run/spec_copy_priv.h"
 
+enum { CPU_LOOK_MS = 50 }; /* a limit of processor time is kept to about as much, by each processor */
+
 static void set_stuck(struct run_attempt *a, bool is_stuck)
 {
 	a->run->stuck += is_stuck - a->is_stuck;
@@ -187,7 +189,8 @@ static void collect(struct run_attempt *a)
 
 static bool is_ending(const struct run_attempt *a)
 {
-	return a->halt != HALT_NONE && a->halt != HALT_STEP_TIMEOUT && a->halt != HALT_SILENCE;
+	return a->halt == HALT_CANCEL || a->halt == HALT_RELEASE || a->halt == HALT_STALE ||
+	       a->halt == HALT_TIMEOUT;
 }
 
 static int start_step(struct run_attempt *a, const struct spec_step *step, struct err *e)
@@ -305,15 +308,22 @@ static enum job_reason limit_reason(struct run_attempt *a, bool is_disk_full)
 	return memory_hit ? REASON_MEMORY : pids_hit ? REASON_PIDS : is_disk_full ? REASON_DISK : REASON_NONE;
 }
 
+/* A process alone was over the limit of processor time that the kernel keeps for each: it is the attempt's. */
+static bool is_cpu_signal(const struct run_attempt *a, int status)
+{
+	return a->spec.limits.cpu_ms && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU;
+}
+
 static void judge_status(struct run_attempt *a, const struct spec_step *step, int status, bool is_disk_full)
 {
 	char prefix[128];
 	step_prefix(step, prefix);
-	enum job_reason limit = limit_reason(a, is_disk_full);
-	const char *why = limit == REASON_MEMORY ? " (over its memory limit)"
-			  : limit == REASON_PIDS ? " (over its limit of processes)"
-			  : limit == REASON_DISK ? " (its disk was full)"
-						 : "";
+	enum job_reason limit = is_cpu_signal(a, status) ? REASON_TIMEOUT : limit_reason(a, is_disk_full);
+	const char *why = limit == REASON_MEMORY    ? " (over its memory limit)"
+			  : limit == REASON_PIDS    ? " (over its limit of processes)"
+			  : limit == REASON_DISK    ? " (its disk was full)"
+			  : limit == REASON_TIMEOUT ? " (over its processor time)"
+						    : "";
 	if (WIFSIGNALED(status)) {
 		int sig = WTERMSIG(status);
 		const char *name = sigabbrev_np(sig);
@@ -344,6 +354,13 @@ static void judge(struct run_attempt *a, const struct spec_step *step, const str
 	} else if (a->halt == HALT_SILENCE) {
 		attempt_fail(a, REASON_SILENCE, "%swrote nothing for %lld.%03lld s", prefix,
 			     (long long)a->spec.silence_ms / 1000, (long long)a->spec.silence_ms % 1000);
+	} else if (a->halt == HALT_CPU) {
+		attempt_fail(a, REASON_TIMEOUT, "%sused its %lld.%03lld s of processor time", prefix,
+			     (long long)a->spec.limits.cpu_ms / 1000,
+			     (long long)a->spec.limits.cpu_ms % 1000);
+	} else if (a->halt == HALT_LOG) {
+		attempt_fail(a, REASON_OUTPUT, "%swrote on long after its log of %lld bytes was full", prefix,
+			     (long long)a->pump.limit_bytes);
 	} else if (ev->is_by_watchdog) {
 		a->halt = HALT_RELEASE;
 	} else if (!ev->is_started && strncmp(ev->text, "exec ", 5) == 0) {
@@ -411,6 +428,22 @@ void attempt_halt(struct run_attempt *a, enum halt why)
 	}
 }
 
+/* Not before all processors together could have used what is left; and then again, if they did not. */
+static void look_at_cpu(struct run_attempt *a, int64_t now)
+{
+	int64_t used_us = cgroup_limits_cpu_us(&a->run->cgroup, &a->limits);
+	int64_t left_ms = a->spec.limits.cpu_ms - used_us / 1000;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	if (used_us < 0) {
+		a->cpu_look_ms = INT64_MAX;
+		return;
+	}
+	if (left_ms <= 0)
+		attempt_halt(a, HALT_CPU);
+	int64_t in_ms = left_ms / (processors > 0 ? processors : 1);
+	a->cpu_look_ms = now + (in_ms > CPU_LOOK_MS ? in_ms : CPU_LOOK_MS);
+}
+
 void attempt_on_time(struct run_attempt *a, int64_t now)
 {
 	const struct spec *s = &a->spec;
@@ -419,6 +452,7 @@ void attempt_on_time(struct run_attempt *a, int64_t now)
 		pump_to_file(a);
 		pump_tell(a);
 	}
+	pump_on_time(a, now);
 	if (a->phase == PHASE_DONE)
 		return;
 	if (s->timeout_ms && now >= a->started_ms + s->timeout_ms && a->halt == HALT_NONE) {
@@ -433,6 +467,10 @@ void attempt_on_time(struct run_attempt *a, int64_t now)
 		attempt_halt(a, HALT_STEP_TIMEOUT);
 	if (s->silence_ms && now >= a->output_ms + s->silence_ms)
 		attempt_halt(a, HALT_SILENCE);
+	if (s->limits.cpu_ms && a->limits.is_used && now >= a->cpu_look_ms)
+		look_at_cpu(a, now);
+	if (pump_is_flood(&a->pump))
+		attempt_halt(a, HALT_LOG);
 	if (a->kill_at_ms && now >= a->kill_at_ms && !a->is_killed)
 		send_signal(a, SIGKILL);
 	if (a->is_killed && now >= a->killed_ms + a->run->options.stuck_ms)
@@ -450,6 +488,8 @@ int64_t attempt_deadline_ms(const struct run_attempt *a)
 	int64_t at = INT64_MAX;
 	if (a->pump.first_ms && a->pump.file_fd < 0)
 		at = earlier(at, a->pump.first_ms + a->run->options.log_delay_ms);
+	if (a->pump.is_paused)
+		at = earlier(at, a->pump.second_ms + 1000);
 	if (a->phase == PHASE_DONE)
 		return at;
 	if (a->halt == HALT_NONE && s->timeout_ms)
@@ -461,6 +501,8 @@ int64_t attempt_deadline_ms(const struct run_attempt *a)
 		at = earlier(at, a->step_started_ms + step_ms);
 	if (a->halt == HALT_NONE && s->silence_ms)
 		at = earlier(at, a->output_ms + s->silence_ms);
+	if (a->halt == HALT_NONE && s->limits.cpu_ms && a->limits.is_used)
+		at = earlier(at, a->cpu_look_ms);
 	if (a->kill_at_ms && !a->is_killed)
 		at = earlier(at, a->kill_at_ms);
 	if (a->is_killed && !a->is_stuck)

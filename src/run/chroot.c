@@ -46,6 +46,7 @@ static int open_root(struct run_attempt *a, struct err *e)
 		.image = s->image,
 		.scratch = is_on_disk(a) ? SPAWNER_SCRATCH_DISK : SPAWNER_SCRATCH_MEMORY,
 		.memory_bytes = bytes,
+		.inodes = s->limits.inodes,
 		.hosts = hosts_text(a),
 		.resolv_conf = has_resolv ? resolv.data : NULL,
 	};
@@ -91,7 +92,7 @@ static int start_step(struct run_attempt *a, const struct spec_step *step, int o
 		.cgroup_fd = -1,
 		/* The namespace's root may not place anybody in a group of the host, but a descriptor opened by
 		 * us carries our right. */
-		.procs_fds = { c->v2_procs >= 0 ? c->v2_procs : c->procs[0], c->procs[1] },
+		.procs_fds = { c->v2_procs, c->procs[0], c->procs[1] },
 		.files = l->files,
 		.cpu_s = (l->cpu_ms + 999) / 1000,
 		.file_bytes = is_on_disk(a) ? l->disk_bytes : 0,

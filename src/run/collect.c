@@ -21,7 +21,7 @@
 #include "run/task_priv.h"
 
 enum {
-	DEPTH_MAX = 64,
+	DEFAULT_DEPTH = 64,
 	GLOBS_MAX = 256,
 	DEFAULT_COUNT = 10000,
 };
@@ -29,7 +29,7 @@ enum {
 
 /* Before the globs, each with its NUL. */
 struct collect_head {
-	int64_t count_max, bytes_max;
+	int64_t count_max, bytes_max, depth_max;
 	int32_t globs_len;
 	int32_t has_result;
 };
@@ -93,9 +93,9 @@ static int take_file(struct collector *c, int dir, const char *name, const char 
 	return 0;
 }
 
-static int walk(struct collector *c, int dir, const char *prefix, int depth);
+static int walk(struct collector *c, int dir, const char *prefix, int64_t depth);
 
-static int visit(struct collector *c, int dir, const char *prefix, const char *name, int depth)
+static int visit(struct collector *c, int dir, const char *prefix, const char *name, int64_t depth)
 {
 	char path[PATH_LIMIT_BYTES + 1];
 	struct stat st;
@@ -103,7 +103,7 @@ static int visit(struct collector *c, int dir, const char *prefix, const char *n
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return refuse(c, REASON_COLLECT, "out/%s could not be looked at", path);
 	if (S_ISDIR(st.st_mode)) {
-		if (n >= (int)sizeof path || depth >= DEPTH_MAX)
+		if (n >= (int)sizeof path || depth >= c->head.depth_max)
 			return refuse(c, REASON_OUTPUT, "the out folder is too deep");
 		CLEAN_FD int sub = fd_open_beneath(dir, name, O_RDONLY | O_DIRECTORY, &c->err);
 		return sub < 0 ? refuse(c, REASON_COLLECT, "out/%s could not be opened", path)
@@ -124,7 +124,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 }
 
 /* In the order of names, so that the same files come in the same order. */
-static int walk(struct collector *c, int dir, const char *prefix, int depth)
+static int walk(struct collector *c, int dir, const char *prefix, int64_t depth)
 {
 	struct dirent **list = NULL;
 	int n = scandirat(dir, ".", &list, NULL, by_name);
@@ -200,6 +200,7 @@ void collect_begin(struct run_attempt *a, bool is_wanting_files, bool has_result
 	struct collect_head head = {
 		.count_max = l->artifacts ? l->artifacts : DEFAULT_COUNT,
 		.bytes_max = l->artifact_bytes ? l->artifact_bytes : DEFAULT_BYTES,
+		.depth_max = l->artifact_depth ? l->artifact_depth : DEFAULT_DEPTH,
 		.has_result = has_result,
 	};
 	CLEAN_BUF struct buf arg = BUF_INIT;

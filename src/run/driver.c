@@ -5,6 +5,9 @@
 
 #include "run/run_priv.h"
 
+/* Of a sandbox that asks for no limit: more than any build needs, fewer than a machine has. */
+enum { CHROOT_PIDS = 16384 };
+
 /* What a step gets besides its own variables. Its own go before all but SLIPWAY_*. */
 struct defaults {
 	const char *names[16];
@@ -86,12 +89,17 @@ int driver_limits(struct run_attempt *a, struct err *e)
 {
 	const struct job_limits *l = &a->spec.limits;
 	struct cgroup *c = &a->run->cgroup;
-	if (a->limits.is_used || (!l->memory_bytes && !l->pids))
+	struct cgroup_wish wish = { l->memory_bytes, l->pids, l->cpu_ms > 0 };
+	if (!wish.pids && a->spec.isolation != ISOLATION_NONE && c->is_pids)
+		wish.pids = CHROOT_PIDS;
+	if (a->limits.is_used || (!wish.memory_bytes && !wish.pids && !wish.is_cpu))
 		return 0;
 	if (l->memory_bytes && !c->is_memory)
 		pump_note(a, "this machine cannot keep the limit of %lld bytes of memory",
 			  (long long)l->memory_bytes);
 	if (l->pids && !c->is_pids)
 		pump_note(a, "this machine cannot keep the limit of %lld processes", (long long)l->pids);
-	return cgroup_limits_open(c, l->memory_bytes, l->pids, &a->limits, e);
+	if (wish.is_cpu && !c->is_cpu)
+		pump_note(a, "on this machine the limit of processor time holds for each process alone");
+	return cgroup_limits_open(c, &wish, &a->limits, e);
 }

@@ -10,6 +10,9 @@ static int prepare(struct run_attempt *a, struct err *e)
 	if (a->spec.limits.disk_bytes)
 		pump_note(a, "without a chroot the limit of %lld bytes of disk holds for each file alone",
 			  (long long)a->spec.limits.disk_bytes);
+	if (a->spec.limits.inodes)
+		pump_note(a, "without a chroot the limit of %lld files is not kept",
+			  (long long)a->spec.limits.inodes);
 	return folder_ready(a->run, a->slot, e) < 0 ? -1 : driver_limits(a, e);
 }
 
@@ -28,7 +31,7 @@ static int start_step(struct run_attempt *a, const struct spec_step *step, int o
 		.envp = driver_environment(a, step, a->run->folders[a->slot].path),
 		.out_fd = out_fd,
 		.cgroup_fd = a->limits.dir_fd,
-		.procs_fds = { a->limits.procs[0], a->limits.procs[1] },
+		.procs_fds = { a->limits.procs[0], a->limits.procs[1], -1 },
 		.files = l->files,
 		.cpu_s = (l->cpu_ms + 999) / 1000,
 		.file_bytes = l->disk_bytes,

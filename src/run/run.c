@@ -56,6 +56,11 @@ int run_timeout_ms(const struct run *r)
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
+void run_unwatch(struct run *r, int fd)
+{
+	epoll_ctl(r->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
 static void on_spawner_event(struct run *r, const struct spawner_event *ev)
 {
 	struct run_attempt *a = ev->slot >= 0 && ev->slot < RUN_SLOTS_MAX ? r->slots[ev->slot] : NULL;

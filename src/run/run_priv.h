@@ -39,7 +39,17 @@ enum phase {
 };
 
 /* Why an attempt is being ended from outside of itself. The first one counts. */
-enum halt { HALT_NONE, HALT_CANCEL, HALT_RELEASE, HALT_STALE, HALT_TIMEOUT, HALT_STEP_TIMEOUT, HALT_SILENCE };
+enum halt {
+	HALT_NONE,
+	HALT_CANCEL,
+	HALT_RELEASE,
+	HALT_STALE,
+	HALT_TIMEOUT,
+	HALT_STEP_TIMEOUT,
+	HALT_SILENCE,
+	HALT_CPU,
+	HALT_LOG
+};
 
 struct pump {
 	int fd;	     /* read end of the step's pipe; -1 */
@@ -49,6 +59,10 @@ struct pump {
 	int64_t first_ms;		 /* when the first byte that is still in memory came; 0 */
 	bool is_truncated, is_wide, is_broken;
 	int64_t told_bytes; /* by on_log */
+	int64_t dropped_bytes;
+	int64_t rate_bytes;		 /* that are taken in a second; 0 = any number */
+	int64_t second_ms, second_bytes; /* this second: since when, and how many */
+	bool is_paused;			 /* until it is over */
 };
 
 /* The reusable folder of a native slot. */
@@ -96,7 +110,8 @@ struct run_attempt {
 	bool is_task_done;
 	size_t inputs_sent;
 	int64_t started_ms, step_started_ms, output_ms;
-	int64_t kill_at_ms; /* when grace is over; 0 */
+	int64_t kill_at_ms;  /* when grace is over; 0 */
+	int64_t cpu_look_ms; /* when its processor time is to be looked at */
 	struct pump pump;
 	struct cgroup_limits limits;
 	/* The outcome as it grows. */
@@ -130,6 +145,7 @@ struct run {
 };
 
 int run_watch(struct run *r, int fd, enum run_source source, int slot, struct err *e);
+void run_unwatch(struct run *r, int fd);
 
 /* attempt.c */
 struct run_attempt *attempt_new(struct run *r, const struct spec *s, int slot, struct err *e);
@@ -157,6 +173,10 @@ void pump_init(struct pump *p, const struct spec *s);
 void pump_release(struct pump *p);
 /* Take what the pipe has. false: it has ended. */
 bool pump_read(struct run_attempt *a, bool is_last);
+/* Take up again what the rate of a log has paused. */
+void pump_on_time(struct run_attempt *a, int64_t now_ms);
+/* As much again as the log holds, and no little, was dropped. */
+bool pump_is_flood(const struct pump *p);
 /* A line of our own in the log. */
 void pump_note(struct run_attempt *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void pump_to_file(struct run_attempt *a);

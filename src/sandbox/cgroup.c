@@ -129,6 +129,7 @@ static void open_v2(struct cgroup *c, const char *tag)
 	CLEAN_FD int home = open(c->v2, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CLEAN_BUF struct buf text = BUF_INIT;
 	c->is_killing = home >= 0 && faccessat(home, "cgroup.kill", W_OK, 0) == 0;
+	c->is_cpu = home >= 0 && faccessat(home, "cpu.stat", R_OK, 0) == 0;
 	if (home < 0 || !read_in(home, "cgroup.controllers", &text))
 		return;
 	c->is_v2_memory = has_word(text.data, "memory") &&
@@ -226,7 +227,7 @@ static int open_v2_limits(struct cgroup *c, const char *name, int64_t memory, in
 	return 0;
 }
 
-int cgroup_limits_open(struct cgroup *c, int64_t memory_bytes, int64_t pids, struct cgroup_limits *out,
+int cgroup_limits_open(struct cgroup *c, const struct cgroup_wish *w, struct cgroup_limits *out,
 		       struct err *e)
 {
 	char name[48];
@@ -235,14 +236,15 @@ int cgroup_limits_open(struct cgroup *c, int64_t memory_bytes, int64_t pids, str
 	out->is_used = true;
 	snprintf(name, sizeof name, "a%lld", (long long)out->serial);
 	int failed = 0;
-	if ((memory_bytes && c->is_v2_memory) || (pids && c->is_v2_pids))
-		failed = open_v2_limits(c, name, memory_bytes, pids, &out->dir_fd, e);
+	if ((w->memory_bytes && c->is_v2_memory) || (w->pids && c->is_v2_pids) || (w->is_cpu && c->is_cpu))
+		failed = open_v2_limits(c, name, w->memory_bytes, w->pids, &out->dir_fd, e);
 	if (!failed && out->dir_fd >= 0)
 		out->v2_procs = openat(out->dir_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	if (!failed && memory_bytes && *c->memory)
-		failed = open_v1(c->memory, name, "memory.limit_in_bytes", memory_bytes, &out->procs[0], e);
-	if (!failed && pids && *c->pids)
-		failed = open_v1(c->pids, name, "pids.max", pids, &out->procs[1], e);
+	if (!failed && w->memory_bytes && *c->memory)
+		failed = open_v1(c->memory, name, "memory.limit_in_bytes", w->memory_bytes, &out->procs[0],
+				 e);
+	if (!failed && w->pids && *c->pids)
+		failed = open_v1(c->pids, name, "pids.max", w->pids, &out->procs[1], e);
 	if (failed)
 		cgroup_limits_close(c, out);
 	return failed;
@@ -282,6 +284,11 @@ void cgroup_limits_read(const struct cgroup *c, const struct cgroup_limits *l, b
 	}
 	if (l->procs[1] >= 0)
 		*is_pids_hit = read_number(c->pids, l->serial, "pids.events", "max") > 0;
+}
+
+int64_t cgroup_limits_cpu_us(const struct cgroup *c, const struct cgroup_limits *l)
+{
+	return l->dir_fd >= 0 && c->is_cpu ? read_number(c->v2, l->serial, "cpu.stat", "usage_usec") : -1;
 }
 
 static void kill_group(int dir)

@@ -28,8 +28,14 @@ struct cgroup {
 	char pids[PATH_MAX];	       /* v1 */
 	bool is_killing;	       /* v2 groups with cgroup.kill can be made */
 	bool is_memory, is_pids;       /* such a limit can be kept here */
+	bool is_cpu;		       /* processor time can be counted: v2, with or without a controller */
 	bool is_v2_memory, is_v2_pids; /* … by v2 */
 	int64_t serial;
+};
+
+struct cgroup_wish {
+	int64_t memory_bytes, pids; /* 0 = no limit */
+	bool is_cpu;		    /* processor time is to be counted */
 };
 
 /* A group with limits for one attempt. */
@@ -52,12 +58,14 @@ void cgroup_open(struct cgroup *c, const char *tag);
 void cgroup_open_from(struct cgroup *c, const char *tag, const char *mounts, const char *own);
 /* The reusable v2 group of a slot. Gives a folder descriptor, or -1 where there is none. */
 int cgroup_slot(struct cgroup *c, int slot);
-/* A group with these limits (0 = none). What cannot be kept is left out: see is_memory, is_pids. */
-int cgroup_limits_open(struct cgroup *c, int64_t memory_bytes, int64_t pids, struct cgroup_limits *out,
+/* A group with these limits. What cannot be kept is left out: see is_memory, is_pids, is_cpu. */
+int cgroup_limits_open(struct cgroup *c, const struct cgroup_wish *w, struct cgroup_limits *out,
 		       struct err *e);
 /* Was a process killed, or a fork refused, because of them? Read before closing. */
 void cgroup_limits_read(const struct cgroup *c, const struct cgroup_limits *l, bool *is_memory_hit,
 			bool *is_pids_hit, int64_t *memory_peak);
+/* Processor time that all who were in it have used, in microseconds; -1 if it is not counted. */
+int64_t cgroup_limits_cpu_us(const struct cgroup *c, const struct cgroup_limits *l);
 /* Kill what is in it and remove it. */
 void cgroup_limits_close(struct cgroup *c, struct cgroup_limits *l);
 /* Kill all processes in all our groups and remove the groups, with the folders. Waits, a few seconds at most. */

@@ -73,8 +73,8 @@ struct keeper_slot {
 	bool is_reaper; /* proc is a child_init without namespaces */
 	bool is_by_watchdog;
 	bool is_signalled;
-	int out_fd;   /* the pipe of what runs */
-	int procs[2]; /* groups for it to enter; -1 */
+	int out_fd;		       /* the pipe of what runs */
+	int procs[SPAWNER_GROUPS_MAX]; /* groups for it to enter; -1 */
 	int cwd_fd;
 	int group_fd, events_fd;	 /* the pooled v2 group */
 	int own_group_fd, own_events_fd; /* an attempt's group with limits, in its place */

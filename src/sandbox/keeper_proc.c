@@ -172,9 +172,8 @@ static void set_start(struct keeper_proc *p, const struct keeper_slot *s)
 	x->out_fd = s->out_fd;
 	x->cwd_fd = x->is_confined ? -1 : s->cwd_fd;
 	x->cwd = "/job";
-	x->procs[0] = s->procs[0];
-	x->procs[1] = s->procs[1];
-	x->procs[2] = x->procs[3] = -1;
+	for (int i = 0; i < CHILD_PROCS_MAX; i++)
+		x->procs[i] = i < SPAWNER_GROUPS_MAX ? s->procs[i] : -1;
 	x->limits_len = 0;
 	add_limit(x, RLIMIT_NOFILE, s->fixed.files);
 	add_limit(x, RLIMIT_CPU, s->fixed.cpu_s);
@@ -216,11 +215,11 @@ int proc_wake(struct keeper_proc *p, const struct keeper_slot *s)
 {
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int) * 3)];
+		char room[CMSG_SPACE(sizeof(int) * (SPAWNER_GROUPS_MAX + 1))];
 	} control;
 	struct iovec iov = { .iov_base = control.room, .iov_len = 1 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room };
-	int fds[3], n = 0;
+	int fds[SPAWNER_GROUPS_MAX + 1], n = 0;
 	set_start(p, s);
 	fds[n++] = s->out_fd;
 	for (size_t i = 0; i < ARRAY_LEN(s->procs); i++)

@@ -28,6 +28,8 @@
 #include "base/fd.h"
 #include "sandbox/keeper_priv.h"
 
+enum { OWN_INODES = 64 }; /* what we and the overlay make in a scratch; a guess that is large enough */
+
 static const char *const devices[] = { "null", "zero", "full", "random", "urandom", "tty" };
 static const struct {
 	const char *name, *target;
@@ -210,15 +212,17 @@ static int fill_upper(int scratch, const char *hosts, const char *resolv, struct
 	return resolv ? write_file(scratch, "u/etc/resolv.conf", resolv, e) : 0;
 }
 
-static int make_scratch(struct keeper *k, struct keeper_root *r, int64_t memory_bytes, struct err *e)
+static int make_scratch(struct keeper *k, struct keeper_root *r, const struct wire_root *w, struct err *e)
 {
 	if (!(r->is_memory ? k->is_memory_able : k->is_disk_able))
 		return err_set(e, ERR_UNSUPPORTED, "%s has no attributes in user.*, which an overlay needs",
 			       r->is_memory ? "memory" : "the file system of the work folder");
 	if (mkdir(r->scratch, 0700) < 0)
 		return err_sys(e, "make a scratch folder");
-	char options[64];
-	snprintf(options, sizeof options, "mode=700,size=%lld", (long long)memory_bytes);
+	char options[96];
+	int64_t inodes = w->inodes ? w->inodes + OWN_INODES : OWN_INODES + w->memory_bytes / 1024;
+	snprintf(options, sizeof options, "mode=700,size=%lld,nr_inodes=%lld", (long long)w->memory_bytes,
+		 (long long)inodes);
 	if (r->is_memory && mount("tmpfs", r->scratch, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
 		return err_sys(e, "mount a scratch in memory");
 	return 0;
@@ -283,7 +287,7 @@ static int fill_root(struct keeper *k, struct keeper_root *r, const struct wire_
 {
 	r->is_memory = w->scratch == SPAWNER_SCRATCH_MEMORY;
 	name_root(k, r);
-	if (make_scratch(k, r, w->memory_bytes, e) < 0)
+	if (make_scratch(k, r, w, e) < 0)
 		return -1;
 	CLEAN_FD int scratch = open(r->scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (scratch < 0)

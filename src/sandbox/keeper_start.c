@@ -53,7 +53,7 @@ static int take_request(struct keeper_slot *s, struct request *r, struct wire_me
 	int at = 0;
 	*r = (struct request){ NULL, NULL };
 	s->flags = m->head.flags;
-	s->out_fd = s->own_group_fd = s->procs[0] = s->procs[1] = -1;
+	s->out_fd = s->own_group_fd = s->procs[0] = s->procs[1] = s->procs[2] = -1;
 	if (m->len < sizeof s->fixed || !m->fds_len)
 		return EBADMSG;
 	memcpy(&s->fixed, m->body, sizeof s->fixed);
@@ -62,6 +62,7 @@ static int take_request(struct keeper_slot *s, struct request *r, struct wire_me
 	s->own_group_fd = take(m, &at, WIRE_HAS_CGROUP);
 	s->procs[0] = take(m, &at, WIRE_HAS_PROCS0);
 	s->procs[1] = take(m, &at, WIRE_HAS_PROCS1);
+	s->procs[2] = take(m, &at, WIRE_HAS_PROCS2);
 	CLEAN_FD int strings_fd = take(m, &at, WIRE_STRINGS_IN_FD);
 	return read_strings(r, &s->fixed, m, strings_fd);
 }
@@ -188,6 +189,7 @@ static void close_groups(struct keeper_slot *s)
 	close_fd(&s->own_group_fd);
 	close_fd(&s->procs[0]);
 	close_fd(&s->procs[1]);
+	close_fd(&s->procs[2]);
 }
 
 /* Ours goes last: the end of the pipe and the event reach the owner in one. */
@@ -284,7 +286,7 @@ static bool describe_failure(const struct keeper_slot *s, struct wire_event *ev,
 static bool is_full(const struct keeper_root *r)
 {
 	struct statfs fs;
-	return r->is_memory && fstatfs(r->fd, &fs) == 0 && fs.f_bavail < 16;
+	return r->is_memory && fstatfs(r->fd, &fs) == 0 && (fs.f_bavail < 16 || fs.f_ffree == 0);
 }
 
 static void report_ended(struct keeper *k, struct keeper_slot *s)

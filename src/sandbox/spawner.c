@@ -286,7 +286,8 @@ int spawner_start(struct spawner *s, const struct spawner_start *p, struct err *
 	} extra[] = { { p->out_fd, 0 },
 		      { p->cgroup_fd, WIRE_HAS_CGROUP },
 		      { p->procs_fds[0], WIRE_HAS_PROCS0 },
-		      { p->procs_fds[1], WIRE_HAS_PROCS1 } };
+		      { p->procs_fds[1], WIRE_HAS_PROCS1 },
+		      { p->procs_fds[2], WIRE_HAS_PROCS2 } };
 	for (size_t i = 0; i < ARRAY_LEN(extra); i++)
 		if (extra[i].fd >= 0) {
 			fds[n++] = extra[i].fd;
@@ -342,6 +343,7 @@ int spawner_root_open(struct spawner *s, const struct spawner_root *r, struct er
 {
 	struct wire_head head = { .kind = WIRE_ROOT, .id = r->id, .slot = r->slot };
 	struct wire_root w = { .memory_bytes = r->memory_bytes,
+			       .inodes = r->inodes,
 			       .scratch = (int32_t)r->scratch,
 			       .has_hosts = r->hosts != NULL,
 			       .has_resolv = r->resolv_conf != NULL };

@@ -33,6 +33,7 @@ struct spawner;
 enum {
 	SPAWNER_SLOTS_MAX = 256,
 	SPAWNER_FDS_MAX = 8,
+	SPAWNER_GROUPS_MAX = 3, /* a start may enter: v2, and v1 of two controllers */
 	SPAWNER_TASK_ARG_MAX = 32 * 1024,
 	SPAWNER_PLAN_MAX = 4 << 20, /* bytes of argv and environment */
 	SPAWNER_BUILD_UID = 1000,   /* the ordinary user inside sandboxes */
@@ -66,13 +67,13 @@ enum spawner_net { SPAWNER_NET_HOST, SPAWNER_NET_NONE };
 struct spawner_start {
 	uint32_t id; /* comes back in the event */
 	int slot;
-	const char *const *argv;   /* NULL-terminated */
-	const char *const *envp;   /* NULL-terminated, complete: PATH in it is where argv[0] is looked for */
-	int out_fd;		   /* borrowed */
-	int cgroup_fd;		   /* v2 group to be born in instead of the slot's; -1 */
-	int procs_fds[2];	   /* v1 groups to enter; -1 */
-	int64_t files;		   /* RLIMIT_NOFILE; 0 = as it was for the owner */
-	int64_t cpu_s, file_bytes; /* 0 = none */
+	const char *const *argv; /* NULL-terminated */
+	const char *const *envp; /* NULL-terminated, complete: PATH in it is where argv[0] is looked for */
+	int out_fd;		 /* borrowed */
+	int cgroup_fd;		 /* v2 group to be born in instead of the slot's; -1 */
+	int procs_fds[SPAWNER_GROUPS_MAX]; /* groups to enter; -1 */
+	int64_t files;			   /* RLIMIT_NOFILE; 0 = as it was for the owner */
+	int64_t cpu_s, file_bytes;	   /* 0 = none */
 	/* The held spawner alone: */
 	bool is_root;
 	enum spawner_net net;
@@ -90,6 +91,7 @@ struct spawner_root {
 	const char *image; /* name of a folder in the namespace's images/ */
 	enum spawner_scratch scratch;
 	int64_t memory_bytes;	 /* size limit of a scratch in memory */
+	int64_t inodes;		 /* and how many files and folders it may hold; 0 = one for each KiB */
 	const char *hosts;	 /* text for /etc/hosts; NULL: what the image has */
 	const char *resolv_conf; /* the same */
 };

@@ -34,6 +34,7 @@ enum {
 	WIRE_STRINGS_IN_FD = 16, /* the strings are the last descriptor's content */
 	WIRE_ROOT_USER = 32,
 	WIRE_NET_NONE = 64,
+	WIRE_HAS_PROCS2 = 128,
 };
 
 struct wire_head {
@@ -48,7 +49,7 @@ struct wire_start {
 };
 
 struct wire_root {
-	int64_t memory_bytes;
+	int64_t memory_bytes, inodes;
 	int32_t scratch;
 	uint32_t has_hosts, has_resolv, unused; /* no padding: two requests are compared byte by byte */
 						/* then: image, hosts, resolv.conf, each with its NUL */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "model/limits.h"
 #include "model/submit.h"
 #include "server/feed_status.h"
 #include "server/server_priv.h"
@@ -160,15 +161,13 @@ static void render_limits(const struct job_limits *l, struct json_writer *w)
 {
 	jw_key(w, "limits");
 	jw_begin_object(w);
-	jw_kint(w, "memory", l->memory_bytes);
-	jw_kint(w, "pids", l->pids);
-	jw_kint(w, "log", l->log_bytes);
-	jw_kint(w, "disk", l->disk_bytes);
-	jw_key(w, "cpu");
-	jw_seconds(w, l->cpu_ms);
-	jw_kint(w, "files", l->files);
-	jw_kint(w, "artifacts", l->artifacts);
-	jw_kint(w, "artifact_bytes", l->artifact_bytes);
+	for (size_t i = 0; i < LIMITS; i++) {
+		jw_key(w, limit_rows[i].name);
+		if (limit_rows[i].unit == LIMIT_TIME)
+			jw_seconds(w, limit_get(l, &limit_rows[i]));
+		else
+			jw_int(w, limit_get(l, &limit_rows[i]));
+	}
 	jw_end_object(w);
 }
 

@@ -42,7 +42,8 @@ def fields: {
     ".type", "result.json", "a\nb", long(256), ("ab/" * 342)] [] | [{name: ., sha256: sha, size: 1}]),
     [{name: "outx", sha256: sha, size: 1}], [{name: "x/out", sha256: sha, size: 1}], [1], {}, "x"],
   collect: [["*.deb", "a/**"], ["b", "a"], [long(255)], [], null, ["../x"], ["/x"], [""], ["a//b"], ["."], ["a", 1], [long(256)], ["a/"], "x"],
-  limits: [{memory: 1, pids: 2, log: 3, disk: 4, cpu: 0.25, files: 6, artifacts: 7, artifact_bytes: 9007199254740991}, {cpu: 100},
+  limits: [{memory: 1, pids: 2, log: 3, disk: 4, inodes: 5, cpu: 0.25, files: 6, artifacts: 7, artifact_bytes: 9007199254740991,
+    artifact_depth: 8, log_rate: 9}, {cpu: 100},
     {cpu: 0.0001}, {memory: 0}, {}, null, {memory: null}, {memory: -1}, {memory: 9007199254740992}, {memory: 1.5}, {memory: "1"},
     {cpu: -1}, {cpu: "x"}, {x: 1}, [], 1],
   build: [{}, null], recipe: [{}], import: [{}], make: [{}], x: [1, null], "": [1]
