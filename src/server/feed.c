@@ -403,7 +403,7 @@ void feed_beat(struct ask *a)
 	a->data = b;
 	note_status(a, b);
 	a->failed = beat_failed;
-	if (b->running_len == 0 && b->collecting_len == 0 && is_idle(a)) {
+	if (b->running_len == 0 && b->collecting_len == 0 && b->queued_len == 0 && is_idle(a)) {
 		write_beat(a, b);
 		ask_answer(a, 200);
 	} else {

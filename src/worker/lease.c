@@ -186,7 +186,7 @@ static void on_answer(void *ctx, struct client_reply *r, const struct err *e)
 		w->given_up_len = 0;
 	}
 	w->is_unclean_told = w->is_unclean_told || call->has_unclean;
-	session_renewed(w, call->sent_ms);
+	session_granted(w, call->sent_ms, json_array_size(json_object_get(json, "specs")) > 0);
 	if (call == &w->report)
 		take_results(w, json_object_get(json, "results"));
 	take_specs(w, json_object_get(json, "specs"));

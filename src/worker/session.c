@@ -24,17 +24,39 @@ static int64_t margin_ms(const struct worker_loop *w)
 	return w->lease_ms / 4 < MARGIN_MS ? w->lease_ms / 4 : MARGIN_MS;
 }
 
+static unsigned count_live(const struct worker_loop *w)
+{
+	return w->held[HELD_QUEUED].count + w->held[HELD_RUNNING].count + w->held[HELD_DELIVERING].count;
+}
+
+static void keep_until(struct worker_loop *w, int64_t until_ms)
+{
+	w->keep_until_ms = until_ms;
+	/* Telling the spawners is a message: not for every one of thousands of calls. */
+	if (w->run && (until_ms < w->kept_until_ms || until_ms - w->kept_until_ms >= w->lease_ms / 20)) {
+		run_keep_until(w->run, until_ms);
+		w->kept_until_ms = until_ms;
+	}
+}
+
 void session_renewed(struct worker_loop *w, int64_t sent_ms)
 {
 	int64_t until = sent_ms + w->lease_ms - margin_ms(w);
 
+	w->renewed_ms = sent_ms;
 	if (until > w->keep_until_ms)
-		w->keep_until_ms = until;
-	/* Telling the spawners is a message: not for every one of thousands of calls. */
-	if (w->run && w->keep_until_ms - w->kept_until_ms >= w->lease_ms / 20) {
-		run_keep_until(w->run, w->keep_until_ms);
-		w->kept_until_ms = w->keep_until_ms;
-	}
+		keep_until(w, until);
+}
+
+void session_granted(struct worker_loop *w, int64_t sent_ms, bool has_specs)
+{
+	bool has_live = count_live(w) > 0;
+	/* A beat that was answered has renewed what the server gave before it; what it gave after it is good for longer. */
+	int64_t from = sent_ms > w->renewed_ms ? sent_ms : w->renewed_ms;
+	int64_t until = from + w->lease_ms - margin_ms(w);
+
+	if (has_live ? has_specs && until < w->keep_until_ms : has_specs || until > w->keep_until_ms)
+		keep_until(w, until);
 }
 
 static void drop_stages(struct worker_loop *w, enum held_stage to, void (*drop)(struct held *))
@@ -46,8 +68,7 @@ static void drop_stages(struct worker_loop *w, enum held_stage to, void (*drop)(
 
 bool session_check_deadline(struct worker_loop *w)
 {
-	unsigned live = w->held[HELD_QUEUED].count + w->held[HELD_RUNNING].count +
-			w->held[HELD_DELIVERING].count;
+	unsigned live = count_live(w);
 
 	if (!w->kept_until_ms)
 		return false;
@@ -92,7 +113,7 @@ void session_lost(struct worker_loop *w, const struct err *why)
 	w->given_up_len = 0;
 	w->is_unclean_told = false;
 	w->is_uncertain = false;
-	w->keep_until_ms = w->kept_until_ms = 0;
+	w->keep_until_ms = w->kept_until_ms = w->renewed_ms = 0;
 	if (w->run)
 		run_keep_until(w->run, 0);
 	w->register_ms = clock_boot_ms() + worker_backoff_ms(++w->failures);

@@ -158,6 +158,7 @@ struct worker_loop {
 	char *blob_dir, *log_dir;
 	int64_t lease_ms, beat_ms;
 	int64_t keep_until_ms; /* how long what was renewed is good, less a margin; 0 = nothing renewed yet */
+	int64_t renewed_ms;    /* when the newest beat that was answered had been sent */
 	int64_t kept_until_ms; /* what src/run was told last: by then our attempts are dead */
 
 	/* rotate.c */
@@ -232,8 +233,11 @@ int worker_post(struct worker_loop *w, const char *path, struct buf *json, int64
 		client_done *done, void *ctx, struct client_job **job);
 
 void session_turn(struct worker_loop *w);
-/* A call that renews, sent at `sent_ms`, was answered. */
+/* A beat, sent at `sent_ms`, was answered: all we hold is renewed. */
 void session_renewed(struct worker_loop *w, int64_t sent_ms);
+/* A lease call was answered, before its specs are taken. They are good from its sending on; what is here already is not renewed
+ * by it. */
+void session_granted(struct worker_loop *w, int64_t sent_ms, bool has_specs);
 /* The server knows this session no more: kill everything, forget everything, register anew. */
 void session_lost(struct worker_loop *w, const struct err *why);
 /* Kill everything when the lease's time is over; true if it is. */

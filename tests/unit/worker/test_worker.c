@@ -230,6 +230,30 @@ static void test_deadline(void **state)
 	end_worker();
 }
 
+/* The server renews by beats alone. A worker that took any answer for a renewal would go on with what was given away. */
+static void test_lease_calls_renew_nothing(void **state)
+{
+	struct fake_request r;
+	struct fake_event ev;
+	int64_t before;
+
+	begin();
+	register_worker(
+		"{\"worker\":1,\"lease_ms\":400,\"beat_ms\":100,\"local\":{\"blobs\":\"/b\",\"logs\":\"/l\"}}");
+	r = fake_take(&server, "/feed/lease");
+	before = clock_boot_ms();
+	grant(&r, "", 1, 1);
+	fake_run_take(FAKE_STARTED);
+	while (!fake_run_comes(FAKE_STOPPED, 5, &ev)) {
+		assert_true(clock_boot_ms() < before + 5000);
+		if (fake_comes(&server, "/feed/lease", 0, &r))
+			fake_answer(&r, 200, "{}");
+	}
+	assert_int_equal(ev.how, RUN_STOP_STALE);
+	assert_int_equal(ev.job, 1);
+	end_worker();
+}
+
 static void test_stale_session(void **state)
 {
 	char before[64];
@@ -446,6 +470,7 @@ int main(void)
 		WORKER_TEST(test_short_jobs_are_fetched_ahead),
 		WORKER_TEST(test_uncertain_call_names_what_is_held),
 		WORKER_TEST(test_deadline),
+		WORKER_TEST(test_lease_calls_renew_nothing),
 		WORKER_TEST(test_stale_session),
 		WORKER_TEST(test_cancels),
 		WORKER_TEST(test_beat_says_stale),
