@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/token.h"
+#include "server/peers.h"
 #include "server/server_priv.h"
 #include "store/tokens.h"
 
@@ -151,14 +152,12 @@ int access_start(struct server *s, struct err *e)
 	return load(s, e) ? err_wrap(e, "read the credentials") : 0;
 }
 
-void access_look(struct server *s, int64_t version)
+int access_look(struct server *s, int64_t version, struct err *e)
 {
-	struct err e = ERR_INIT;
 	pthread_mutex_lock(&s->credentials.lock);
 	bool is_same = version == s->credentials.version;
 	pthread_mutex_unlock(&s->credentials.lock);
-	if (!is_same && load(s, &e))
-		log_err(&e, "look for new credentials");
+	return !is_same && load(s, e) ? err_wrap(e, "look for new credentials") : 0;
 }
 
 /* --- what its use changes --- */
@@ -293,8 +292,13 @@ static int identify_bearer(struct ask *a, const char *header, struct err *e)
 	if (strncmp(header, scheme, sizeof scheme - 1) != 0 || strlen(header) > SECRET_MAX)
 		return refuse_credential(a, e);
 	token_hash(header + sizeof scheme - 1, a->secret_hash);
-	if (!find(a, a->secret_hash, store_now_ms(a->server->store), &is_next, &is_use_due))
+	if (!find(a, a->secret_hash, store_now_ms(a->server->store), &is_next, &is_use_due)) {
+		/* Another server may have given it out, and a worker that is refused is out for good. */
+		if (peers_were_out(a->server, 0))
+			return err_set(e, ERR_BUSY,
+				       "the database cannot be asked for this credential; try again later");
 		return refuse_credential(a, e);
+	}
 	if (!a->who || !a->zones)
 		return err_set(e, ERR_NOMEM, "no memory for a name");
 	/* What uses up a join token notes it by itself. */

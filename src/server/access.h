@@ -46,7 +46,7 @@ void access_loaded(struct server *s, struct credentials_read *r);
 /* It comes to nothing. */
 void access_unread(struct credentials_read *r);
 /* On a thread that may wait: read the table unless it is of this version, that is, if another server has changed it. */
-void access_look(struct server *s, int64_t version);
+int access_look(struct server *s, int64_t version, struct err *e);
 
 /* Fills in role, who, is_admin, token, zones. ERR_CREDENTIAL: what it brings is not known. */
 int access_identify(struct ask *a, struct err *e);

@@ -21,10 +21,11 @@ enum {
 	GATHER_MS = 10, /* between two messages */
 	LOOK_MS = 1000, /* between two looks, and up to LOOK_JITTER_MS more */
 	LOOK_JITTER_MS = 400,
-	SILENT_MS = 5000,   /* between two looks for workers that have fallen silent */
-	HEARD_MAX = 1024,   /* changes in one message */
-	WATCHED_MAX = 5000, /* jobs asked for in one statement */
-	TEXT_ROOM = 64,	    /* of one entry */
+	LOOK_LATE_MS = 1000, /* a busy machine */
+	SILENT_MS = 5000,    /* between two looks for workers that have fallen silent */
+	HEARD_MAX = 1024,    /* changes in one message */
+	WATCHED_MAX = 5000,  /* jobs asked for in one statement */
+	TEXT_ROOM = 64,	     /* of one entry */
 };
 
 /* --- telling --- */
@@ -174,6 +175,20 @@ static void look_at_jobs(struct server *s, struct err *e)
 	free(ids);
 }
 
+bool peers_were_out(const struct server *s, int64_t ms)
+{
+	int64_t heard_ms = s->peers.heard_ms;
+	return heard_ms && clock_boot_ms() - heard_ms > LOOK_MS + LOOK_JITTER_MS + LOOK_LATE_MS + ms;
+}
+
+/* A database that does not answer is as good as one that cannot be reached, though nothing says so. */
+static void note_heard(struct server *s)
+{
+	if (peers_were_out(s, server_beat_ms(s)))
+		leases_note_out(s);
+	s->peers.heard_ms = clock_boot_ms();
+}
+
 static void look(struct server *s, struct err *e)
 {
 	struct peers *p = &s->peers;
@@ -190,7 +205,8 @@ static void look(struct server *s, struct err *e)
 		if (l.due_ms)
 			tick_due_at(s, clock_boot_ms() + l.due_ms - store_now_ms(s->store));
 		look_at_jobs(s, e);
-		access_look(s, l.tokens_version);
+		if (access_look(s, l.tokens_version, e) == 0)
+			note_heard(s);
 		if (p->has_others)
 			log_look_all(s);
 	} else {
@@ -237,10 +253,6 @@ static void wait_a_while(struct server *s, struct err *e)
 static void note_contact(struct server *s, const struct err *e)
 {
 	struct peers *p = &s->peers;
-	if (!e->code && p->is_deaf && clock_boot_ms() - p->deaf_ms > server_beat_ms(s))
-		leases_note_out(s);
-	if (e->code && !p->is_deaf)
-		p->deaf_ms = clock_boot_ms();
 	if (e->code && !p->is_deaf)
 		log_err(e, "no contact with the other servers, trying again");
 	if (!e->code && p->is_deaf)
@@ -277,6 +289,7 @@ int peers_start(struct server *s, struct err *e)
 		return 0;
 	/* Until the first look has said otherwise. And those who were alone are to see that they are not. */
 	p->has_others = p->is_all = true;
+	p->heard_ms = clock_boot_ms();
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->wake_fd < 0 || p->stop_fd < 0)

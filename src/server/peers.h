@@ -10,6 +10,7 @@
 #ifndef SLIPWAY_SERVER_PEERS_H
 #define SLIPWAY_SERVER_PEERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,5 +26,8 @@ void peers_tell_lane(struct server *s, int64_t lane, int64_t jobs);
 void peers_tell_log(struct server *s, int64_t job);
 /* A worker's state was changed: its server is to ask again. */
 void peers_tell_workers(struct server *s);
+/* Has this server been without a look at what others did for so long, beyond the usual time between two? Any thread. Without
+ * others, never. */
+bool peers_were_out(const struct server *s, int64_t ms);
 
 #endif

@@ -119,7 +119,8 @@ struct peers {
 	struct ear *ear;
 	int64_t look_ms, said_ms, silent_ms; /* boot clock: the next look, the last message, … */
 	bool is_deaf;
-	int64_t deaf_ms; /* since when */
+	_Atomic int64_t
+		heard_ms; /* boot clock: the last look that saw all; 0 = there are none. Anybody reads it */
 };
 
 struct offload_item;
