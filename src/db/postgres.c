@@ -139,17 +139,29 @@ static void ignore_notice(void *ctx, const char *text)
 	(void)text;
 }
 
-/* What stands before the URL is what the URL may say otherwise. */
+/* The URL may say otherwise. A machine that is gone does not say so. Who sends to it learns that by tcp_user_timeout, and who has
+ * sent all and waits for the answer by keepalives: early enough to find the standby before leases end. */
+static const struct {
+	const char *key, *value;
+} settings[] = {
+	{ "target_session_attrs", "read-write" }, { "connect_timeout", "5" },
+	{ "tcp_user_timeout", "10000" },	  { "keepalives_idle", "5" },
+	{ "keepalives_interval", "1" },		  { "keepalives_count", "5" },
+	{ "application_name", "slipway" },
+};
+
 static int connect_to(struct postgres_db *p, struct err *e)
 {
-	static const char *const keys[] = { "target_session_attrs",
-					    "connect_timeout",
-					    "tcp_user_timeout",
-					    "application_name",
-					    "dbname",
-					    "client_encoding",
-					    NULL };
-	const char *const values[] = { "read-write", "5", "15000", "slipway", p->url, "UTF8", NULL };
+	const char *keys[ARRAY_LEN(settings) + 3] = { NULL }, *values[ARRAY_LEN(settings) + 3] = { NULL };
+	size_t n = 0;
+	for (; n < ARRAY_LEN(settings); n++) {
+		keys[n] = settings[n].key;
+		values[n] = settings[n].value;
+	}
+	keys[n] = "dbname";
+	values[n++] = p->url;
+	keys[n] = "client_encoding";
+	values[n] = "UTF8";
 	p->c = PQconnectdbParams(keys, values, 1);
 	if (!p->c || PQstatus(p->c) != CONNECTION_OK) {
 		pg_error_connection(p->c, "connect", ERR_UNREACHABLE, e);
