@@ -130,6 +130,9 @@ void net_add(struct net_host *h, const char *name, int number)
 void net_cut(const struct net_host *h, bool is_cut)
 {
 	must("ip -n %s link set %s %s", bridge, h->port, is_cut ? "down" : "up");
+	/* Who asked for a neighbour just before is told only after seconds that there is none. */
+	if (!is_cut)
+		can("ip -n %s neighbour flush dev eth0", h->name);
 }
 
 void net_deafen(const struct net_host *h, const struct net_host *to, bool is_deaf)

@@ -1,14 +1,12 @@
-/* Seven machines in one: a database with its standby, two servers, three workers that have joined over TLS, each with an address
+/* Seven machines in one: a database and its standby, two servers, three workers that have joined over TLS, each with an address
  * and folders of its own. While jobs are submitted all the time, links are cut, lose one way or get slow, and processes
- * are killed or stopped, as a seed decides; several at once, and for longer than a lease at times. Afterwards every job
- * whose number was given out has ended once, no two attempts of one were alive at once, the attempts' numbers rose,
- * and nothing is left over.
+ * are killed or stopped, as a seed decides; several at once, and for longer than a lease at times; and the database fails over
+ * from a machine that has vanished. Afterwards every job whose number was given out has ended once, no two attempts of one
+ * were alive at once, the attempts' numbers rose, and nothing is left over.
  *
  * SLIPWAY_BLOWS says how many (by default as many as fit into half a minute), SLIPWAY_SEED repeats a run's decisions. */
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +17,10 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "http/client.h"
+#include "cluster.h"
 #include "load.h"
 #include "net.h"
 #include "rig.h"
-
-extern char **environ;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { BLOWS = 8 };
@@ -32,6 +29,7 @@ enum { BLOWS = 24 };
 #endif
 
 enum {
+	DATABASES = 2,
 	SERVERS = 2,
 	WORKERS = 3,
 	PORT = 7400,
@@ -51,55 +49,11 @@ struct machine {
 	int victim; /* among the machines it lost the way to */
 };
 
-static struct machine servers[SERVERS], workers[WORKERS];
+static struct machine databases[DATABASES], servers[SERVERS], workers[WORKERS];
+static int primary; /* of the databases */
 static struct rig *rigs[SERVERS];
-static char cluster[96], url[300], files[100], listen_at[SERVERS][64];
-
-/* ---- the database ------------------------------------------------------------------------------------------- */
-
-/* A program and its first line of output, if asked for. */
-static int call(char *const *argv, char *line, size_t room)
-{
-	posix_spawn_file_actions_t actions;
-	int ends[2], status = 0;
-	pid_t pid;
-
-	if (pipe(ends) < 0)
-		tap_die("pipe");
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-	posix_spawn_file_actions_addclose(&actions, ends[0]);
-	posix_spawn_file_actions_addclose(&actions, ends[1]);
-	if (posix_spawn(&pid, argv[0], &actions, NULL, argv, environ) != 0)
-		tap_die("cannot start %s", argv[0]);
-	posix_spawn_file_actions_destroy(&actions);
-	close(ends[1]);
-	if (line) {
-		ssize_t n = read(ends[0], line, room - 1);
-
-		line[n > 0 ? n : 0] = '\0';
-		line[strcspn(line, "\n")] = '\0';
-	}
-	close(ends[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static int pg(const char *word, char *line, size_t room)
-{
-	char path[400];
-	const char *src = getenv("SLIPWAY_SRC");
-	char *argv[] = { path, (char *)(uintptr_t)word, cluster, NULL };
-
-	snprintf(path, sizeof(path), "%s/tests/pg", src ? src : ".");
-	return call(argv, line, room);
-}
-
-static void stop_database(void)
-{
-	pg("stop", NULL, 0);
-}
+static const char *url;
+static char files[100], listen_at[SERVERS][64];
 
 /* ---- the machines ------------------------------------------------------------------------------------------- */
 
@@ -131,7 +85,7 @@ static void make_token(char *token, size_t room)
 	char *argv[] = { bin, "token", "create", "--role", "worker", NULL };
 
 	setenv("SLIPWAY_SERVER", rigs[0]->address, 1);
-	if (call(argv, line, sizeof(line)) != 0 || !(at = strstr(line, "--join ")))
+	if (run_program(argv, line, sizeof(line)) != 0 || !(at = strstr(line, "--join ")))
 		tap_die("no join token was made: %s", line);
 	snprintf(token, room, "%s", at + strlen("--join "));
 	token[strcspn(token, " ")] = '\0';
@@ -151,12 +105,27 @@ static int count_online(void)
 	return n;
 }
 
+static void make_databases(void)
+{
+	char name[16], hosts[200];
+
+	for (int i = 0; i < DATABASES; i++) {
+		snprintf(name, sizeof(name), "d%d", i + 1);
+		net_add(&databases[i].net, name, 31 + i);
+	}
+	snprintf(hosts, sizeof(hosts), "%s %s %s %s", databases[0].net.path, databases[0].net.address,
+		 databases[1].net.path, databases[1].net.address);
+	setenv("SLIPWAY_TEST_PG_HOSTS", hosts, 1);
+	url = cluster_make();
+}
+
 static void make_machines(void)
 {
 	char name[16], token[300];
 	int64_t until;
 
 	net_open();
+	make_databases();
 	for (int i = 0; i < SERVERS; i++) {
 		snprintf(name, sizeof(name), "s%d", i + 1);
 		net_add(&servers[i].net, name, 11 + i);
@@ -197,9 +166,19 @@ struct blow {
 	const char *name;
 	void (*begin)(struct machine *m);
 	void (*end)(struct machine *m);
-	bool is_for_servers, is_for_workers;
+	bool is_for_databases, is_for_servers, is_for_workers;
 	int times;
 };
+
+static bool is_database(const struct machine *m)
+{
+	return m >= databases && m < databases + DATABASES;
+}
+
+static bool is_server(const struct machine *m)
+{
+	return m >= servers && m < servers + SERVERS;
+}
 
 static void cut(struct machine *m)
 {
@@ -211,16 +190,22 @@ static void mend(struct machine *m)
 	net_cut(&m->net, false);
 }
 
-/* What the machine sends to one of the others gets lost: for a server that is its answers, for a worker its calls. */
+/* What the machine sends to one of the others gets lost: answers or calls. A server speaks with all others but servers, a
+ * database with servers and the other one, a worker with servers. */
 static const struct net_host *victim(const struct machine *m)
 {
-	return m >= servers && m < servers + SERVERS ? &workers[m->victim % WORKERS].net
-						     : &servers[m->victim % SERVERS].net;
+	int n = m->victim;
+
+	if (is_server(m))
+		return n % 2 ? &workers[n / 2 % WORKERS].net : &databases[n / 2 % DATABASES].net;
+	if (is_database(m) && n % 3 == 0)
+		return &databases[m == databases].net;
+	return &servers[n % SERVERS].net;
 }
 
 static void deafen(struct machine *m)
 {
-	m->victim = (int)chance_below(WORKERS * SERVERS);
+	m->victim = (int)chance_below(12);
 	net_deafen(&m->net, victim(m), true);
 }
 
@@ -231,7 +216,7 @@ static void hear(struct machine *m)
 
 static void slow(struct machine *m)
 {
-	net_slow(&m->net, 24);
+	net_slow(&m->net, is_database(m) ? 400 : 24);
 }
 
 static void hurry(struct machine *m)
@@ -239,9 +224,14 @@ static void hurry(struct machine *m)
 	net_slow(&m->net, 0);
 }
 
-static bool is_server(const struct machine *m)
+static void shuffle(struct machine *m)
 {
-	return m >= servers && m < servers + SERVERS;
+	net_shuffle(&m->net, true);
+}
+
+static void sort(struct machine *m)
+{
+	net_shuffle(&m->net, false);
 }
 
 static pid_t process(const struct machine *m)
@@ -251,31 +241,56 @@ static pid_t process(const struct machine *m)
 
 static void stop(struct machine *m)
 {
-	kill(process(m), SIGSTOP);
+	if (is_database(m))
+		cluster_do_at("freeze", (int)(m - databases));
+	else
+		kill(process(m), SIGSTOP);
 }
 
 static void go_on(struct machine *m)
 {
-	kill(process(m), SIGCONT);
+	if (is_database(m))
+		cluster_do_at("thaw", (int)(m - databases));
+	else
+		kill(process(m), SIGCONT);
 }
 
 /* As by a power cut; it is started again when the blow is over. */
 static void kill_process(struct machine *m)
 {
-	if (is_server(m)) {
+	if (is_database(m)) {
+		cluster_do_at("kill", (int)(m - databases));
+	} else if (is_server(m)) {
 		rig_kill(&m->rig);
-		return;
+	} else {
+		kill(m->worker, SIGKILL);
+		rig_stop_worker(m->worker);
 	}
-	kill(m->worker, SIGKILL);
-	rig_stop_worker(m->worker);
 }
 
 static void start_again(struct machine *m)
 {
-	if (is_server(m))
+	if (is_database(m))
+		cluster_do("again");
+	else if (is_server(m))
 		start_server((int)(m - servers));
 	else
 		start_worker(m, NULL);
+}
+
+/* The primary's machine is there no more, and says so to nobody. What comes back later has nothing of what it had. */
+static void vanish(struct machine *m)
+{
+	net_cut(&databases[primary].net, true);
+	m->victim = primary;
+	cluster_do("promote");
+	primary = !primary;
+}
+
+static void replace(struct machine *m)
+{
+	net_cut(&databases[m->victim].net, false);
+	cluster_do("rebuild");
 }
 
 static void kill_spawner(struct machine *m)
@@ -293,32 +308,53 @@ static void restart_worker(struct machine *m)
 	start_again(m);
 }
 
+/* The last only where this kernel can. */
 static struct blow blows[] = {
-	{ "links cut", cut, mend, true, true, 0 },
-	{ "links half open", deafen, hear, true, true, 0 },
-	{ "links slow", slow, hurry, true, true, 0 },
-	{ "processes stopped", stop, go_on, true, true, 0 },
-	{ "processes killed", kill_process, start_again, true, true, 0 },
-	{ "spawners killed", kill_spawner, restart_worker, false, true, 0 },
+	{ "links cut", cut, mend, true, true, true, 0 },
+	{ "links half open", deafen, hear, true, true, true, 0 },
+	{ "links slow", slow, hurry, true, true, true, 0 },
+	{ "processes stopped", stop, go_on, true, true, true, 0 },
+	{ "processes killed", kill_process, start_again, true, true, true, 0 },
+	{ "spawners killed", kill_spawner, restart_worker, false, false, true, 0 },
+	{ "fail-overs", vanish, replace, true, false, false, 0 },
+	{ "packets reordered and doubled", shuffle, sort, true, true, true, 0 },
 };
+static struct blow *const shuffling = &blows[ARRAY_LEN(blows) - 1];
+static size_t blows_len = ARRAY_LEN(blows);
 
 static struct machine *any_machine(const struct blow *b)
 {
-	uint64_t n = chance_below((b->is_for_servers ? SERVERS : 0) + (b->is_for_workers ? WORKERS : 0));
+	const struct {
+		bool is_for;
+		struct machine *list;
+		uint64_t n;
+	} kinds[] = { { b->is_for_databases, databases, DATABASES },
+		      { b->is_for_servers, servers, SERVERS },
+		      { b->is_for_workers, workers, WORKERS } };
+	uint64_t n = 0;
 
-	if (b->is_for_servers && n < SERVERS)
-		return &servers[n];
-	return &workers[b->is_for_servers ? n - SERVERS : n];
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		n += kinds[i].is_for ? kinds[i].n : 0;
+	n = chance_below(n);
+	for (size_t i = 0;; i++) {
+		if (kinds[i].is_for && n < kinds[i].n)
+			return &kinds[i].list[n];
+		n -= kinds[i].is_for ? kinds[i].n : 0;
+	}
 }
 
-static void strike(void)
+/* One blow at a time for each machine; and for both databases, of which one is to be whole. */
+static bool is_struck(const struct machine *m)
 {
-	struct blow *b = &blows[chance_below(ARRAY_LEN(blows))];
+	return is_database(m) ? databases[0].blow || databases[1].blow : m->blow != NULL;
+}
+
+static void strike(struct blow *b)
+{
 	struct machine *m = any_machine(b);
 	int64_t ms = chance_below(8) ? (int64_t)chance_below(SHORT_MS) : LONG_MS;
 
-	/* One at a time for each machine. */
-	if (m->blow)
+	if (is_struck(m))
 		return;
 	b->begin(m);
 	b->times++;
@@ -333,6 +369,28 @@ static void end_blows(struct machine *list, int n, bool is_all)
 			list[i].blow->end(&list[i]);
 			list[i].blow = NULL;
 		}
+}
+
+static int64_t until_next_end(void)
+{
+	const struct {
+		const struct machine *list;
+		int n;
+	} kinds[] = { { databases, DATABASES }, { servers, SERVERS }, { workers, WORKERS } };
+	int64_t at_ms = clock_boot_ms() + LOAD_PROGRESS_MS;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		for (int k = 0; k < kinds[i].n; k++)
+			if (kinds[i].list[k].blow && kinds[i].list[k].over_ms < at_ms)
+				at_ms = kinds[i].list[k].over_ms;
+	return at_ms > clock_boot_ms() ? at_ms - clock_boot_ms() : 0;
+}
+
+static void end_all_blows(bool is_all)
+{
+	end_blows(databases, DATABASES, is_all);
+	end_blows(servers, SERVERS, is_all);
+	end_blows(workers, WORKERS, is_all);
 }
 
 static int struck(void)
@@ -350,14 +408,16 @@ static void torture(void)
 	size_t acked, broken;
 
 	load_start(rigs, SERVERS);
+	if (net_has_netem())
+		strike(shuffling);
+	else
+		blows_len--;
 	while (struck() < most && (asked || clock_boot_ms() - before < BLOWING_MS)) {
-		load_wait_for_progress();
-		strike();
-		end_blows(servers, SERVERS, false);
-		end_blows(workers, WORKERS, false);
+		load_wait_for_progress(until_next_end());
+		strike(&blows[chance_below(blows_len)]);
+		end_all_blows(false);
 	}
-	end_blows(servers, SERVERS, true);
-	end_blows(workers, WORKERS, true);
+	end_all_blows(true);
 	load_stop();
 	load_count(&acked, &broken);
 	for (size_t i = 0; i < ARRAY_LEN(blows); i++)
@@ -376,7 +436,7 @@ static bool stop_all(void)
 		rig_stop_worker(workers[i].worker);
 	for (int i = 0; i < SERVERS; i++)
 		is_well &= rig_stop(rigs[i]) == 0;
-	stop_database();
+	cluster_remove();
 	return is_well;
 }
 
@@ -395,8 +455,7 @@ int main(void)
 {
 	char why[200] = "";
 
-	pg("why", why, sizeof(why));
-	if (!*why)
+	if (!*cluster_why_not(why, sizeof(why)))
 		net_why_not(why, sizeof(why));
 	if (*why) {
 		printf("1..0 # SKIP %s\n", why);
@@ -404,17 +463,13 @@ int main(void)
 	}
 	tap_plan(LOAD_ACCOUNT_TESTS + 3);
 	chance_seed();
-	snprintf(cluster, sizeof(cluster), "/tmp/slwh.%d", (int)getpid());
-	atexit(stop_database);
-	if (pg("pair", url, sizeof(url)) != 0 || !*url)
-		tap_die("tests/pg pair: see what it says");
 	make_machines();
 	torture();
 	load_account(rigs[0]);
 	tap_ok(stop_all(), "the servers stop well");
 	tap_ok(is_clean(), "nothing is left behind");
-	if (net_has_netem())
-		tap_ok(net_shuffle(&workers[0].net, true), "packets can be reordered and duplicated");
+	if (blows_len == ARRAY_LEN(blows))
+		tap_ok(shuffling->times > 0, "packets were reordered and duplicated");
 	else
 		tap_skip("packets reordered and duplicated", "this kernel has no netem");
 	rig_remove(rigs[0]);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct rig;
 
@@ -18,9 +19,10 @@ void load_notice_server(void);
 /* From now on one thread a server submits, as fast as it is answered, jobs that stay suspended: whatever happens to the
  * server or its database now happens to a commit. */
 void load_burst(bool is_bursting);
-/* Wait until a job does something, as a rule, and then a moment more: most blows are to hit a system at work, some one that
- * is just starting. */
-void load_wait_for_progress(void);
+/* Wait until a job does something, as a rule, but not longer than that, and then a moment more: most blows are to hit a system
+ * at work, some one that is just starting. */
+enum { LOAD_PROGRESS_MS = 5000 };
+void load_wait_for_progress(int64_t most_ms);
 /* No more jobs; returns when the threads have ended. */
 void load_stop(void);
 /* Wait for what is left to end, and tell by LOAD_ACCOUNT_TESTS results what became of all that was acknowledged. */

@@ -443,6 +443,34 @@ void rig_remove(struct rig *r)
 	fd_remove_tree(AT_FDCWD, r->dir, NULL);
 }
 
+int run_program(char *const *argv, char *line, size_t room)
+{
+	posix_spawn_file_actions_t actions;
+	int ends[2], status = 0;
+	pid_t pid;
+
+	if (pipe(ends) < 0)
+		tap_die("pipe");
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+	posix_spawn_file_actions_addclose(&actions, ends[0]);
+	posix_spawn_file_actions_addclose(&actions, ends[1]);
+	if (posix_spawn(&pid, argv[0], &actions, NULL, argv, environ) != 0)
+		tap_die("cannot start %s", argv[0]);
+	posix_spawn_file_actions_destroy(&actions);
+	close(ends[1]);
+	if (line) {
+		ssize_t n = read(ends[0], line, room - 1);
+
+		line[n > 0 ? n : 0] = '\0';
+		line[strcspn(line, "\n")] = '\0';
+	}
+	close(ends[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 /* ---- calls -------------------------------------------------------------------------------------------------- */
 
 struct client *rig_client(const struct rig *r)

@@ -67,6 +67,8 @@ int rig_stop(struct rig *r);
 int rig_count_leftovers(const struct rig *r);
 /* Remove the folder unless something went wrong. */
 void rig_remove(struct rig *r);
+/* A program to its end, and its first line of output, if asked for. Its exit status, -1 when it was killed. */
+int run_program(char *const *argv, char *line, size_t room);
 /* Wait so long, for no reason but chance. */
 void pause_ms(int64_t ms);
 

@@ -72,7 +72,7 @@ static void torture(void)
 	load_start(rigs, 1);
 	while (t.servers + t.workers + t.spawners < kills &&
 	       (asked || clock_boot_ms() - before < KILLING_MS)) {
-		load_wait_for_progress();
+		load_wait_for_progress(LOAD_PROGRESS_MS);
 		load_burst(true);
 		kill_once(&t);
 		load_burst(false);

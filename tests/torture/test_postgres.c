@@ -5,24 +5,20 @@
  *
  * SLIPWAY_KILLS, SLIPWAY_STOPS, SLIPWAY_FAILOVERS, SLIPWAY_SHORTAGES say how often, SLIPWAY_READ_ONLY_S for how long the
  * database is read-only once; SLIPWAY_SEED repeats a run's decisions. */
-#include <errno.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "cluster.h"
 #include "load.h"
 #include "rig.h"
-
-extern char **environ;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { KILLS = 10, STOPS = 5, FAILOVERS = 1, SHORTAGES = 1 };
@@ -40,57 +36,13 @@ enum {
 
 static struct rig rigs_made[SERVERS];
 static struct rig *const rigs[SERVERS] = { &rigs_made[0], &rigs_made[1] };
-static char cluster[96], url[300], files[100];
-
-/* ---- the database ------------------------------------------------------------------------------------------- */
-
-/* `tests/pg WORD FOLDER`; its first line of output, if asked for. */
-static int pg(const char *word, char *line, size_t cap)
-{
-	char path[400];
-	const char *src = getenv("SLIPWAY_SRC");
-	char *argv[] = { path, (char *)(uintptr_t)word, cluster, NULL };
-	posix_spawn_file_actions_t actions;
-	int ends[2], status = 0;
-	pid_t pid;
-
-	snprintf(path, sizeof(path), "%s/tests/pg", src ? src : ".");
-	if (pipe(ends) < 0)
-		tap_die("pipe");
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-	posix_spawn_file_actions_addclose(&actions, ends[0]);
-	posix_spawn_file_actions_addclose(&actions, ends[1]);
-	if (posix_spawn(&pid, path, &actions, NULL, argv, environ) != 0)
-		tap_die("cannot start %s", path);
-	posix_spawn_file_actions_destroy(&actions);
-	close(ends[1]);
-	if (line) {
-		ssize_t n = read(ends[0], line, cap - 1);
-
-		line[n > 0 ? n : 0] = '\0';
-		line[strcspn(line, "\n")] = '\0';
-	}
-	close(ends[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void pg_must(const char *word)
-{
-	if (pg(word, NULL, 0) != 0)
-		tap_die("tests/pg %s: see what it says", word);
-}
-
-static void stop_database(void)
-{
-	pg("stop", NULL, 0);
-}
+static const char *url;
+static char files[100];
 
 /* ---- blows -------------------------------------------------------------------------------------------------- */
 
-static const char *options[] = { "--slots", "1", "--lease", "5s", "--db", url, "--files", files, NULL };
+static const char *options[] = { "--slots", "1", "--lease", "5s", "--db", NULL, "--files", files, NULL };
+enum { OPTION_DB = 5 };
 
 static void start_server(struct rig *r)
 {
@@ -148,18 +100,18 @@ static void kill_a_server(void)
 
 static void stop_at_once(void)
 {
-	pg_must("crash");
+	cluster_do("crash");
 	load_burst(false);
 	pause_ms((int64_t)chance_below(DOWN_MAX_MS));
-	pg_must("again");
+	cluster_do("again");
 }
 
 static void fail_over(void)
 {
-	pg_must("promote");
+	cluster_do("promote");
 	load_burst(false);
-	load_wait_for_progress();
-	pg_must("rebuild");
+	load_wait_for_progress(LOAD_PROGRESS_MS);
+	cluster_do("rebuild");
 }
 
 /* No connection is left; a server that is killed meanwhile has to wait for one. */
@@ -186,17 +138,17 @@ static void use_up_connections(void)
 
 static void be_read_only(int64_t ms)
 {
-	pg_must("read-only");
+	cluster_do("read-only");
 	pause_ms(ms);
-	pg_must("writable");
+	cluster_do("writable");
 }
 
 static void fill_the_disk(void)
 {
-	pg_must("fill");
+	cluster_do("fill");
 	pause_ms(SHORT_MS);
-	pg_must("free");
-	pg_must("again");
+	cluster_do("free");
+	cluster_do("again");
 }
 
 static void be_short(void)
@@ -265,7 +217,7 @@ static void torture(void)
 	while ((b = choose())) {
 		int64_t from = clock_boot_ms();
 
-		load_wait_for_progress();
+		load_wait_for_progress(LOAD_PROGRESS_MS);
 		waited += clock_boot_ms() - from;
 		from = clock_boot_ms();
 		load_burst(true);
@@ -294,8 +246,7 @@ int main(void)
 	char why[200] = "";
 	bool is_well = true;
 
-	pg("why", why, sizeof(why));
-	if (*why) {
+	if (*cluster_why_not(why, sizeof(why))) {
 		printf("1..0 # SKIP %s\n", why);
 		return 0;
 	}
@@ -304,23 +255,19 @@ int main(void)
 	rig_make(rigs[0]);
 	for (int i = 1; i < SERVERS; i++)
 		rig_make_beside(rigs[i], rigs[0], i);
-	snprintf(cluster, sizeof(cluster), "/tmp/slwp.%d",
-		 (int)getpid()); /* not in a folder that is ours alone */
 	snprintf(files, sizeof(files), "%s/files", rigs[0]->dir);
 	if (mkdir(files, 0700) < 0)
 		tap_die("no folder for files");
-	atexit(stop_database);
 	if (geteuid() == 0)
 		setenv("SLIPWAY_TEST_PG_SIZE", "700m", 0);
-	if (pg("pair", url, sizeof(url)) != 0 || !*url)
-		tap_die("tests/pg pair: see what it says");
+	options[OPTION_DB] = url = cluster_make();
 	torture();
 	load_account(rigs[0]);
 	rig_stop_worker(roamer);
 	for (int i = 0; i < SERVERS; i++)
 		is_well &= rig_stop(rigs[i]) == 0;
 	tap_ok(is_well, "the servers stop well");
-	stop_database();
+	cluster_remove();
 	is_well = true;
 	for (int i = 0; i < SERVERS; i++)
 		is_well &= rig_count_leftovers(rigs[i]) == 0;
