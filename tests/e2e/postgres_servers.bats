@@ -268,3 +268,44 @@ in_time() {
 	[ "$(at a list --limit 100 --json | jq '[.[].worker] | unique | length')" -eq 2 ]
 	[ "$(at b admin check)" = "0 violations" ]
 }
+
+@test "a worker that is drained at any server ends what it has and takes nothing, also with room for it" {
+	start_peer a --slots 0
+	start_peer b --slots 0
+	start_worker w a b
+	local asked id next
+	for asked in b a; do
+		rm -f "$dir/go"
+		id=$(at a submit --env "GO=$dir/go" -- sh -c "$held_job")
+		SLIPWAY_SERVER=unix:$dir/a/slipway.sock log_until "$id" started
+		at "$asked" worker-state w draining
+		next=("$(at a submit -- true)" "$(at b submit -- true)")
+		run -4 at b wait "${next[@]}" --timeout 300ms
+		touch "$dir/go"
+		at b wait "$id"
+		run -4 at a wait "${next[@]}" --timeout 300ms
+		[ "$(at a list --state waiting --json | jq length)" -eq 2 ]
+		[ "$(at b show --json "$id" | jq -c '[.state, .attempt]')" = '["succeeded",1]' ]
+		at "$asked" worker-state w active
+		at a wait "${next[@]}"
+	done
+	[ "$(at b workers --json | jq -c '[.[] | .online, .failures]')" = "[true,0]" ]
+}
+
+@test "an owner's bound holds across servers that give out work at once" {
+	start_peer a --slots 3
+	start_peer b --slots 3
+	at a admin owner ada --running 4
+	local i
+	# Each leaves a mark while it runs, and fails when it sees more than four; six could run.
+	for ((i = 0; i < 60; i++)); do
+		printf '{"owner":"ada","argv":["sh","-c","mkdir %s/mark.%d; set -- %s/mark.*; rmdir %s/mark.%d; [ $# -le 4 ]"]}\n' \
+			"$dir" "$i" "$dir" "$dir" "$i"
+	done >"$dir/batch"
+	at b submit --batch "$dir/batch" >"$dir/ids"
+	mapfile -t ids <"$dir/ids"
+	at a wait "${ids[@]}"
+	[ "$(at a list --state succeeded --limit 100 --json | jq length)" -eq 60 ]
+	[ "$(at a list --limit 100 --json | jq '[.[].worker] | unique | length')" -eq 2 ]
+	[ "$(at b admin check)" = "0 violations" ]
+}
