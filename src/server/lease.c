@@ -124,7 +124,8 @@ static int decode_call(struct lease_call *c, struct err *e)
 		return -1;
 	c->asked = n;
 	c->free = n < LEASE_JOBS_MAX ? (int)n : LEASE_JOBS_MAX;
-	c->until_ms = park_until(clock_boot_ms(), wait_ms);
+	c->since_ms = clock_boot_ms();
+	c->until_ms = park_until(c->since_ms, wait_ms);
 	return 0;
 }
 
@@ -223,6 +224,7 @@ static int lease_run(struct tx *tx, struct store_task *t, struct err *e)
 	struct server *s = c->server;
 	arena_release(&c->arena);
 	c->granted_len = 0;
+	c->waited_ms = clock_boot_ms() - c->since_ms;
 	c->is_greedy = false;
 	if (workers_find_session(tx, c->ask->worker, c->ask->session, &c->arena, &c->worker, e))
 		return -1;
@@ -450,6 +452,7 @@ static void lease_render(struct http_request *r)
 	struct lease_call *c = a->data;
 	struct json_writer w = ask_writer(a);
 	jw_begin_object(&w);
+	jw_kint(&w, "waited_ms", c->waited_ms);
 	jw_key(&w, "specs");
 	jw_begin_array(&w);
 	size_t specs = write_specs(c, &w);

@@ -31,7 +31,8 @@ struct lease_call {
 	struct arena arena; /* of the newest run */
 	int free;
 	int64_t asked;	  /* what it said is free */
-	int64_t until_ms; /* boot clock: park no longer */
+	int64_t since_ms; /* boot clock: when it came … */
+	int64_t until_ms; /* … and may not be parked any more */
 	struct lease_result *results;
 	size_t results_len;
 	struct attempt_id *holding;
@@ -46,6 +47,7 @@ struct lease_call {
 	bool has_holding, is_recorded; /* results and holding are done with */
 
 	/* of the newest run */
+	int64_t waited_ms; /* from its coming until then: leases begin there */
 	struct worker worker;
 	struct job_facts *granted;
 	size_t granted_len;

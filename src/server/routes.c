@@ -82,7 +82,7 @@ const struct route routes[] = {
 	  "processes do not die: quarantine, and those jobs end as lost. A newer call of the session ends a parked one.",
 	  "{\"free\":2,\"wait_ms\":30000,\"results\":[{\"job\":7,\"attempt\":1,\"outcome\":\"succeeded\",…}],"
 	  "\"holding\":[[8,1]],\"dropped\":[],\"unclean\":{\"reason\":\"…\",\"attempts\":[[8,1]]}}",
-	  "{\"specs\":[{\"job\":9,\"attempt\":1,…}],\"results\":[{\"job\":7,\"attempt\":1,\"ok\":true}],"
+	  "{\"waited_ms\":0,\"specs\":[{\"job\":9,\"attempt\":1,…}],\"results\":[{\"job\":7,\"attempt\":1,\"ok\":true}],"
 	  "\"cancels\":[{\"job\":8,\"attempt\":1}]}" },
 	{ "POST", "/feed/log", ACCESS_WORKER, feed_log, BODY_LOG, NULL, feed_log_params,
 	  "Append to the log of a held attempt. What is there already is no error, a gap is (409).",

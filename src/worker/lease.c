@@ -153,6 +153,14 @@ static void take_specs(struct worker_loop *w, const json_t *specs)
 	}
 }
 
+/* What a call that was parked brings was given when its wait was over. */
+static int64_t waited_ms(const struct worker_loop *w, const struct lease_call *call, const json_t *json)
+{
+	int64_t ms = json_integer_value(json_object_get(json, "waited_ms"));
+
+	return ms > 0 && ms <= w->answered_ms - call->sent_ms ? ms : 0;
+}
+
 static void on_answer(void *ctx, struct client_reply *r, const struct err *e)
 {
 	struct lease_call *call = ctx;
@@ -186,7 +194,8 @@ static void on_answer(void *ctx, struct client_reply *r, const struct err *e)
 		w->given_up_len = 0;
 	}
 	w->is_unclean_told = w->is_unclean_told || call->has_unclean;
-	session_granted(w, call->sent_ms, json_array_size(json_object_get(json, "specs")) > 0);
+	session_granted(w, call->sent_ms + waited_ms(w, call, json),
+			json_array_size(json_object_get(json, "specs")) > 0);
 	if (call == &w->report)
 		take_results(w, json_object_get(json, "results"));
 	take_specs(w, json_object_get(json, "specs"));

@@ -48,11 +48,11 @@ void session_renewed(struct worker_loop *w, int64_t sent_ms)
 		keep_until(w, until);
 }
 
-void session_granted(struct worker_loop *w, int64_t sent_ms, bool has_specs)
+void session_granted(struct worker_loop *w, int64_t since_ms, bool has_specs)
 {
 	bool has_live = count_live(w) > 0;
 	/* A beat that was answered has renewed what the server gave before it; what it gave after it is good for longer. */
-	int64_t from = sent_ms > w->renewed_ms ? sent_ms : w->renewed_ms;
+	int64_t from = since_ms > w->renewed_ms ? since_ms : w->renewed_ms;
 	int64_t until = from + w->lease_ms - margin_ms(w);
 
 	if (has_live ? has_specs && until < w->keep_until_ms : has_specs || until > w->keep_until_ms)

@@ -235,9 +235,9 @@ int worker_post(struct worker_loop *w, const char *path, struct buf *json, int64
 void session_turn(struct worker_loop *w);
 /* A beat, sent at `sent_ms`, was answered: all we hold is renewed. */
 void session_renewed(struct worker_loop *w, int64_t sent_ms);
-/* A lease call was answered, before its specs are taken. They are good from its sending on; what is here already is not renewed
+/* A lease call was answered, before its specs are taken. They are good from `since_ms` on; what is here already is not renewed
  * by it. */
-void session_granted(struct worker_loop *w, int64_t sent_ms, bool has_specs);
+void session_granted(struct worker_loop *w, int64_t since_ms, bool has_specs);
 /* The server knows this session no more: kill everything, forget everything, register anew. */
 void session_lost(struct worker_loop *w, const struct err *why);
 /* Kill everything when the lease's time is over; true if it is. */

@@ -237,7 +237,7 @@ static void test_lease_calls_renew_nothing(void **state)
 	struct fake_event ev;
 	int64_t before;
 
-	begin();
+	begin_worker();
 	register_worker(
 		"{\"worker\":1,\"lease_ms\":400,\"beat_ms\":100,\"local\":{\"blobs\":\"/b\",\"logs\":\"/l\"}}");
 	r = fake_take(&server, "/feed/lease");
@@ -251,6 +251,27 @@ static void test_lease_calls_renew_nothing(void **state)
 	}
 	assert_int_equal(ev.how, RUN_STOP_STALE);
 	assert_int_equal(ev.job, 1);
+	end_worker();
+}
+
+/* What came to a call that had waited is good from when it was given, not from when it was asked for. */
+static void test_a_late_grant_is_good(void **state)
+{
+	struct fake_request r;
+	struct fake_event ev;
+	int64_t sent;
+
+	begin_worker();
+	register_worker(
+		"{\"worker\":1,\"lease_ms\":400,\"beat_ms\":100,\"local\":{\"blobs\":\"/b\",\"logs\":\"/l\"}}");
+	r = fake_take(&server, "/feed/lease");
+	sent = clock_boot_ms();
+	assert_int_equal(poll(NULL, 0, 390), 0);
+	grant(&r, "\"waited_ms\":390,", 1, 1);
+	ev = fake_run_take(FAKE_KEPT);
+	assert_true(ev.until_ms > sent + 400);
+	assert_true(ev.until_ms <= sent + 390 + 400);
+	fake_run_take(FAKE_STARTED);
 	end_worker();
 }
 
@@ -471,6 +492,7 @@ int main(void)
 		WORKER_TEST(test_uncertain_call_names_what_is_held),
 		WORKER_TEST(test_deadline),
 		WORKER_TEST(test_lease_calls_renew_nothing),
+		WORKER_TEST(test_a_late_grant_is_good),
 		WORKER_TEST(test_stale_session),
 		WORKER_TEST(test_cancels),
 		WORKER_TEST(test_beat_says_stale),
