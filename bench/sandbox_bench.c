@@ -1,11 +1,10 @@
 /* sandbox_bench [ROUNDS [ROW]]: what a clean chroot costs, by src/run directly: /bin/true of this machine in a sandbox with an
  * overlay of its own, without and with a network namespace, beside the same program started bare by this process. In turns;
  * medians of the rounds and their ratio. The starts are alike, one after the other, so each but the first two finds a sandbox
- * that was made during the one before; "cold": none is kept ready. ROW: that one alone, from 0.
+ * that was made during the one before; "cold": none is kept ready. Then its peers (peers.h), in the same rounds.
+ * ROW: that one alone, from 0.
  *
  * Each start is one attempt from run_start() to on_finished(): root made, program run, all of it taken down. */
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -18,20 +17,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/hash.h"
+#include "image.h"
 #include "model/spec.h"
+#include "peers.h"
 #include "run/run.h"
 
-enum { PER_ROUND = 40, ROUNDS_MAX = 200, STACK = 64 * 1024 };
+enum { PER_ROUND = 40, ROUNDS_MAX = 200, STACK = 64 * 1024, PEERS_MAX = 16 };
 
 static struct run *run; /* of what is measured */
 static struct run *warm, *cold;
 static int left, failed;
 static int64_t next_job = 1;
 static char *stack;
+static char image_name[65];
 
 static void die(const char *what, const struct err *e)
 {
@@ -48,88 +50,20 @@ static void on_finished(void *ctx, const struct outcome *o, const int *fds)
 		fprintf(stderr, "sandbox_bench: %s\n", o->detail);
 }
 
-static void add_file(struct archive *out, const char *from, const char *to)
+static void make_image(const char *blobs)
 {
-	struct stat st;
-	static char room[1 << 16];
-	int fd = open(from, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		die(from, NULL);
-	struct archive_entry *entry = archive_entry_new();
-	archive_entry_set_pathname(entry, to);
-	archive_entry_set_size(entry, st.st_size);
-	archive_entry_set_filetype(entry, AE_IFREG);
-	archive_entry_set_perm(entry, 0755);
-	archive_write_header(out, entry);
-	for (ssize_t n; (n = read(fd, room, sizeof room)) > 0;)
-		archive_write_data(out, room, (size_t)n);
-	archive_entry_free(entry);
-	close(fd);
-}
-
-static void add_link(struct archive *out, const char *name, const char *target)
-{
-	struct archive_entry *entry = archive_entry_new();
-	archive_entry_set_pathname(entry, name);
-	archive_entry_set_filetype(entry, AE_IFLNK);
-	archive_entry_set_symlink(entry, target);
-	archive_entry_set_perm(entry, 0777);
-	archive_write_header(out, entry);
-	archive_entry_free(entry);
-}
-
-/* Add what the dynamic loader has in this process that /bin/true needs too: the loader itself and libc. */
-static void add_libraries(struct archive *out)
-{
-	char line[4096], path[4096], *seen[64];
-	int n = 0;
-	FILE *f = fopen("/proc/self/maps", "re");
-	while (f && fgets(line, sizeof line, f)) {
-		if (sscanf(line, "%*s %*s %*s %*s %*s %4095s", path) != 1)
-			continue;
-		const char *base = strrchr(path, '/');
-		if (!base || (strncmp(base, "/libc.so", 8) != 0 && strncmp(base, "/ld-linux", 9) != 0))
-			continue;
-		int is_known = 0;
-		for (int i = 0; i < n; i++)
-			is_known |= strcmp(seen[i], path) == 0;
-		if (is_known || n == 64)
-			continue;
-		seen[n++] = strdup(path);
-		add_file(out, path, path + 1);
-		char loader[64];
-		snprintf(loader, sizeof loader, "usr/lib%s%s", strstr(base, "x86-64") ? "64" : "", base);
-		if (strncmp(base, "/ld-linux", 9) == 0)
-			add_file(out, path, loader);
-	}
-	if (f)
-		fclose(f);
-}
-
-static void make_image(const char *blobs, char sha256[65])
-{
-	char from[4096], to[4200];
-	snprintf(from, sizeof from, "%s/new", blobs);
-	struct archive *out = archive_write_new();
-	archive_write_set_format_pax_restricted(out);
-	if (archive_write_open_filename(out, from) != ARCHIVE_OK)
-		die(from, NULL);
-	add_file(out, "/bin/true", "bin/true");
-	add_link(out, "lib", "usr/lib");
-	add_link(out, "lib64", "usr/lib64");
-	add_libraries(out);
+	struct image *out = image_begin(blobs);
+	image_add_file(out, "/bin/true", "bin/true");
+	image_add_link(out, "lib", "usr/lib");
+	image_add_link(out, "lib64", "usr/lib64");
+	image_add_libraries(out);
 	/* As bare: without it the loader looks in a dozen folders. */
-	add_file(out, "/etc/ld.so.cache", "etc/ld.so.cache");
-	archive_write_free(out);
-	int fd = open(from, O_RDONLY | O_CLOEXEC);
-	int64_t size;
-	struct err e = ERR_INIT;
-	if (fd < 0 || hash_fd(fd, sha256, &size, &e) < 0)
-		die("hash the image", &e);
-	close(fd);
-	snprintf(to, sizeof to, "%s/%s", blobs, sha256);
-	if (rename(from, to) < 0)
-		die(to, NULL);
+	image_add_file(out, "/etc/ld.so.cache", "etc/ld.so.cache");
+	/* Peers mount over them, and one of them on a root that cannot be written to. */
+	static const char *const folders[] = { "proc", "dev", "sys", "run", "tmp" };
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+		image_add_folder(out, folders[i]);
+	image_end(out, image_name);
 }
 
 static void wait_left(int down_to)
@@ -193,9 +127,9 @@ static double median(double *list, int n)
 	return n % 2 ? list[n / 2] : (list[n / 2 - 1] + list[n / 2]) / 2;
 }
 
-static void print(const char *what, double ours, double theirs, const char *goal)
+static void print(const char *what, double time, double floor, const char *note)
 {
-	printf("%-46s %9.3f ms %9.3f ms %9.2f  %s\n", what, ours, theirs, ours / theirs, goal);
+	printf("%-46s %9.3f ms %9.3f ms %9.2f  %s\n", what, time, floor, time / floor, note);
 }
 
 static const struct {
@@ -213,26 +147,58 @@ static const struct {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-static void measure(struct spec *s, int rounds, int only)
+static double base[ROUNDS_MAX], times[ROWS][ROUNDS_MAX], peer_times[PEERS_MAX][ROUNDS_MAX];
+
+static void measure_ours(struct spec *s, int round, int only)
 {
-	static double base[ROUNDS_MAX], times[ROWS][ROUNDS_MAX];
 	struct spec_step *step = (struct spec_step *)(void *)(uintptr_t)s->steps;
-	char program[] = "/bin/true";
-	for (int i = 0; i < rounds; i++) {
-		base[i] = bare(program);
-		for (int n = 0; n < ROWS; n++) {
-			if (only >= 0 && n != only)
-				continue;
-			run = rows[n].is_cold ? cold : warm;
-			s->scratch = rows[n].scratch;
-			step->network = rows[n].network;
-			times[n][i] = sandboxed(s);
-		}
+	for (int n = 0; n < ROWS; n++) {
+		if (only >= 0 && n != only)
+			continue;
+		run = rows[n].is_cold ? cold : warm;
+		s->scratch = rows[n].scratch;
+		step->network = rows[n].network;
+		times[n][round] = sandboxed(s);
 	}
+}
+
+static void measure_peers(int round, int only)
+{
+	for (int n = 0; n < peers_count(); n++) {
+		if ((only >= 0 && ROWS + n != only) || peer_why_not(n))
+			continue;
+		peer_times[n][round] = peer_measure(n);
+		if (peer_times[n][round] < 0)
+			die(peer_name(n), NULL);
+	}
+}
+
+static void report(int rounds, int only)
+{
 	double floor = median(base, rounds);
+	printf("Ours isolate: user, mount, pid, ipc and uts namespaces, an overlay, no capabilities, seccomp; net where it is said.\n");
 	for (int n = 0; n < ROWS; n++)
 		if (only < 0 || n == only)
 			print(rows[n].what, median(times[n], rounds), floor, rows[n].goal);
+	for (int n = 0; n < peers_count(); n++) {
+		if (only >= 0 && ROWS + n != only)
+			continue;
+		if (peer_why_not(n))
+			printf("%-46s %s\n", peer_name(n), peer_why_not(n));
+		else
+			print(peer_name(n), median(peer_times[n], rounds), floor, peer_isolates(n));
+	}
+}
+
+static void measure(struct spec *s, int rounds, int only)
+{
+	char program[] = "/bin/true";
+	for (int i = 0; i < rounds; i++) {
+		base[i] = bare(program);
+		measure_ours(s, i, only);
+		measure_peers(i, only);
+	}
+	report(rounds, only);
 }
 
 static void open_run(struct run **out, const char *dir, const char *blobs, int ready_ms)
@@ -254,7 +220,7 @@ static void open_run(struct run **out, const char *dir, const char *blobs, int r
 
 int main(int argc, char **argv)
 {
-	char dir[] = "/tmp/sandbox-bench-XXXXXX", blobs[64];
+	char dir[] = "/tmp/sandbox-bench-XXXXXX", blobs[64], tar[200];
 	int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 7;
 	int only = argc > 2 ? (int)strtol(argv[2], NULL, 10) : -1;
 	if (rounds < 1 || rounds > ROUNDS_MAX || !mkdtemp(dir) || chmod(dir, 0711) < 0)
@@ -262,6 +228,9 @@ int main(int argc, char **argv)
 	snprintf(blobs, sizeof blobs, "%s/blobs", dir);
 	mkdir(blobs, 0755);
 	stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	make_image(blobs);
+	snprintf(tar, sizeof tar, "%s/%s", blobs, image_name);
+	peers_open(dir, tar);
 	open_run(&warm, dir, blobs, 0);
 	open_run(&cold, dir, blobs, -1);
 	const char *const program[] = { "/bin/true", NULL };
@@ -274,7 +243,7 @@ int main(int argc, char **argv)
 			  .steps = &step,
 			  .steps_len = 1,
 			  .grace_ms = 1000 };
-	make_image(blobs, s.image);
+	memcpy(s.image, image_name, sizeof s.image);
 	for (int i = 0; i < 2; i++) {
 		run = i ? cold : warm;
 		begin(&s);
