@@ -33,6 +33,8 @@ const struct option_row option_job[] = {
 	  "wait so long before trying again, each time twice as long" },
 	{ "limit", 0, OPTION_LIST, "WHAT=N",
 	  "memory, log, log_rate, disk, artifact_bytes (512M), cpu (10m), pids, inodes, files, artifacts, artifact_depth; repeat, or join by commas" },
+	{ "strict-limits", 0, OPTION_FLAG, NULL,
+	  "only on a worker whose machine keeps the limits of memory, pids and cpu that are given" },
 	{ "env", 'e', OPTION_LIST, "K=V", "set a variable; K alone copies it from here" },
 	{ "input", 'i', OPTION_LIST, "FILE[:NAME]", "give the job a file, in its folder as NAME" },
 	{ "collect", 'c', OPTION_LIST, "GLOB",

@@ -196,17 +196,22 @@ static bool next_part(const char **at, char *out, size_t size)
 	return true;
 }
 
-void submission_add_names(struct submission *s, const struct args *a, const char *option, const char *key)
+static void add_parts(struct submission *s, const struct args *a, const char *option)
 {
 	char part[256];
-	if (!args_has(a, option))
-		return;
-	jw_key(&s->json, key);
-	jw_begin_array(&s->json);
 	const char *value;
 	for (size_t i = 0; (value = args_next(a, option, &i));)
 		while (next_part(&value, part, sizeof part))
 			jw_str(&s->json, part);
+}
+
+void submission_add_names(struct submission *s, const struct args *a, const char *option, const char *key)
+{
+	if (!args_has(a, option))
+		return;
+	jw_key(&s->json, key);
+	jw_begin_array(&s->json);
+	add_parts(s, a, option);
 	jw_end_array(&s->json);
 }
 
@@ -374,6 +379,31 @@ static int add_limit_key(struct submission *s, const char *text, struct err *e)
 	return 0;
 }
 
+/* Of the limits that are given, those that not every machine keeps. */
+static void add_limit_tags(struct submission *s, const struct args *a)
+{
+	char part[256];
+	const char *value;
+	for (size_t i = 0; (value = args_next(a, "limit", &i));)
+		while (next_part(&value, part, sizeof part)) {
+			const struct limit_row *row = limit_find(part, strcspn(part, "="));
+			if (row && row->tag)
+				jw_str(&s->json, row->tag);
+		}
+}
+
+static void add_tags(struct submission *s, const struct args *a)
+{
+	if (!args_has(a, "tag") && !args_has(a, "strict-limits"))
+		return;
+	jw_key(&s->json, "tags");
+	jw_begin_array(&s->json);
+	add_parts(s, a, "tag");
+	if (args_has(a, "strict-limits"))
+		add_limit_tags(s, a);
+	jw_end_array(&s->json);
+}
+
 int submission_add_options(struct submission *s, const struct args *a, struct err *e)
 {
 	const char *value;
@@ -382,7 +412,7 @@ int submission_add_options(struct submission *s, const struct args *a, struct er
 			return err_wrap(e, "--input");
 	write_inputs(s);
 	add_plain(s, a);
-	submission_add_names(s, a, "tag", "tags");
+	add_tags(s, a);
 	if (args_has(a, "limit-key") && add_limit_key(s, args_text(a, "limit-key", NULL), e) < 0)
 		return -1;
 	if (args_has(a, "after") && add_time(s, args_text(a, "after", NULL), e) < 0)

@@ -4,23 +4,23 @@
 
 #include "model/job.h"
 
-#define ROW(name, field, unit)                                  \
-	{                                                       \
-		name, offsetof(struct job_limits, field), unit, \
+#define ROW(name, field, unit, tag)                                  \
+	{                                                            \
+		name, offsetof(struct job_limits, field), unit, tag, \
 	}
 
 const struct limit_row limit_rows[LIMITS] = {
-	ROW("memory", memory_bytes, LIMIT_BYTES),
-	ROW("pids", pids, LIMIT_NUMBER),
-	ROW("log", log_bytes, LIMIT_BYTES),
-	ROW("disk", disk_bytes, LIMIT_BYTES),
-	ROW("inodes", inodes, LIMIT_NUMBER),
-	ROW("cpu", cpu_ms, LIMIT_TIME),
-	ROW("files", files, LIMIT_NUMBER),
-	ROW("artifacts", artifacts, LIMIT_NUMBER),
-	ROW("artifact_bytes", artifact_bytes, LIMIT_BYTES),
-	ROW("artifact_depth", artifact_depth, LIMIT_NUMBER),
-	ROW("log_rate", log_rate_bytes, LIMIT_BYTES),
+	ROW("memory", memory_bytes, LIMIT_BYTES, "limit-memory"),
+	ROW("pids", pids, LIMIT_NUMBER, "limit-pids"),
+	ROW("log", log_bytes, LIMIT_BYTES, NULL),
+	ROW("disk", disk_bytes, LIMIT_BYTES, NULL),
+	ROW("inodes", inodes, LIMIT_NUMBER, NULL),
+	ROW("cpu", cpu_ms, LIMIT_TIME, "limit-cpu"),
+	ROW("files", files, LIMIT_NUMBER, NULL),
+	ROW("artifacts", artifacts, LIMIT_NUMBER, NULL),
+	ROW("artifact_bytes", artifact_bytes, LIMIT_BYTES, NULL),
+	ROW("artifact_depth", artifact_depth, LIMIT_NUMBER, NULL),
+	ROW("log_rate", log_rate_bytes, LIMIT_BYTES, NULL),
 };
 
 const struct limit_row *limit_find(const char *name, size_t len)

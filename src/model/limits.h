@@ -18,6 +18,8 @@ struct limit_row {
 	const char *name;
 	size_t offset; /* of its int64_t in struct job_limits */
 	enum limit_unit unit;
+	/* Some machines cannot keep it. A worker that can offers this tag by itself; a job that insists asks for it. NULL: all can. */
+	const char *tag;
 };
 
 enum { LIMITS = 11 };

@@ -221,6 +221,7 @@ static void next_step(struct run_attempt *a)
 		a->kill_at_ms = 0;
 		a->phase = PHASE_STEP;
 		a->step_started_ms = a->output_ms = clock_boot_ms();
+		measure_plan(a, a->step_started_ms);
 		if (start_step(a, step, &e) == 0)
 			return;
 		a->outcome.step = a->is_failed ? a->outcome.step : step->name;
@@ -277,7 +278,9 @@ void attempt_on_image(struct run_attempt *a)
 
 void attempt_on_task(struct run_attempt *a)
 {
-	if (a->phase == PHASE_INPUTS) {
+	if (a->phase == PHASE_STEP) {
+		measure_on_task(a);
+	} else if (a->phase == PHASE_INPUTS) {
 		inputs_on_task(a);
 		if (a->task < 0)
 			after_inputs(a);
@@ -358,6 +361,9 @@ static void judge(struct run_attempt *a, const struct spec_step *step, const str
 		attempt_fail(a, REASON_TIMEOUT, "%sused its %lld.%03lld s of processor time", prefix,
 			     (long long)a->spec.limits.cpu_ms / 1000,
 			     (long long)a->spec.limits.cpu_ms % 1000);
+	} else if (a->halt == HALT_DISK) {
+		attempt_fail(a, REASON_DISK, "%swrote more into its chroot than its limits of disk let it",
+			     prefix);
 	} else if (a->halt == HALT_LOG) {
 		attempt_fail(a, REASON_OUTPUT, "%swrote on long after its log of %lld bytes was full", prefix,
 			     (long long)a->pump.limit_bytes);
@@ -381,6 +387,7 @@ void attempt_on_ended(struct run_attempt *a, const struct spawner_event *ev)
 {
 	if (a->phase != PHASE_STEP)
 		return;
+	measure_end(a);
 	/* Every writer is dead: what the pipe holds now is all there will be. */
 	pump_read(a, true);
 	struct usage *u = &a->outcome.usage;
@@ -469,6 +476,8 @@ void attempt_on_time(struct run_attempt *a, int64_t now)
 		attempt_halt(a, HALT_SILENCE);
 	if (s->limits.cpu_ms && a->limits.is_used && now >= a->cpu_look_ms)
 		look_at_cpu(a, now);
+	if (a->halt == HALT_NONE && now >= a->disk_look_ms)
+		measure_begin(a);
 	if (pump_is_flood(&a->pump))
 		attempt_halt(a, HALT_LOG);
 	if (a->kill_at_ms && now >= a->kill_at_ms && !a->is_killed)
@@ -503,6 +512,8 @@ int64_t attempt_deadline_ms(const struct run_attempt *a)
 		at = earlier(at, a->output_ms + s->silence_ms);
 	if (a->halt == HALT_NONE && s->limits.cpu_ms && a->limits.is_used)
 		at = earlier(at, a->cpu_look_ms);
+	if (a->halt == HALT_NONE)
+		at = earlier(at, a->disk_look_ms);
 	if (a->kill_at_ms && !a->is_killed)
 		at = earlier(at, a->kill_at_ms);
 	if (a->is_killed && !a->is_stuck)

@@ -28,7 +28,7 @@ static const char *hosts_text(struct run_attempt *a)
 			    name);
 }
 
-static bool is_on_disk(const struct run_attempt *a)
+bool chroot_is_on_disk(const struct run_attempt *a)
 {
 	return a->spec.scratch == SCRATCH_DISK || a->run->is_disk_only;
 }
@@ -44,14 +44,12 @@ static int open_root(struct run_attempt *a, struct err *e)
 		.id = a->id,
 		.slot = a->slot,
 		.image = s->image,
-		.scratch = is_on_disk(a) ? SPAWNER_SCRATCH_DISK : SPAWNER_SCRATCH_MEMORY,
+		.scratch = chroot_is_on_disk(a) ? SPAWNER_SCRATCH_DISK : SPAWNER_SCRATCH_MEMORY,
 		.memory_bytes = bytes,
 		.inodes = s->limits.inodes,
 		.hosts = hosts_text(a),
 		.resolv_conf = has_resolv ? resolv.data : NULL,
 	};
-	if (is_on_disk(a) && s->limits.disk_bytes)
-		pump_note(a, "the limit of %lld bytes of disk holds for each file alone", (long long)bytes);
 	a->is_root_open = true;
 	return spawner_root_open(a->run->chroot, &root, e);
 }
@@ -95,7 +93,7 @@ static int start_step(struct run_attempt *a, const struct spec_step *step, int o
 		.procs_fds = { c->v2_procs, c->procs[0], c->procs[1] },
 		.files = l->files,
 		.cpu_s = (l->cpu_ms + 999) / 1000,
-		.file_bytes = is_on_disk(a) ? l->disk_bytes : 0,
+		.file_bytes = chroot_is_on_disk(a) ? l->disk_bytes : 0,
 		.is_root = step->user == USER_ROOT,
 		.net = step->network == NETWORK_NONE ? SPAWNER_NET_NONE : SPAWNER_NET_HOST,
 		.hostname = *a->spec.hostname ? a->spec.hostname : "slipway",

@@ -24,6 +24,9 @@ struct driver {
 
 extern const struct driver driver_native, driver_chroot;
 
+/* chroot.c: what it writes goes to a disk, because the spec or this machine says so. */
+bool chroot_is_on_disk(const struct run_attempt *a);
+
 /* driver.c: what both need. The environment of a step, in the attempt's arena. */
 const char *const *driver_environment(struct run_attempt *a, const struct spec_step *step,
 				      const char *folder);

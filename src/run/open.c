@@ -32,6 +32,7 @@ static spawner_task_fn *const tasks[TASKS] = {
 	[TASK_INPUTS] = inputs_task,
 	[TASK_COLLECT] = collect_task,
 	[TASK_UNPACK] = image_task,
+	[TASK_MEASURE] = measure_task,
 };
 
 static int open_folder(const char *path, mode_t mode, int *fd, struct err *e)

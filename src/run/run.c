@@ -40,6 +40,16 @@ const char *run_why_not(const struct run *r)
 	return r->why_not;
 }
 
+bool run_keeps(const struct run *r, const char *limit)
+{
+	const struct cgroup *c = &r->cgroup;
+	if (strcmp(limit, "memory") == 0)
+		return c->is_memory;
+	if (strcmp(limit, "pids") == 0)
+		return c->is_pids;
+	return strcmp(limit, "cpu") != 0 || c->is_cpu;
+}
+
 int run_timeout_ms(const struct run *r)
 {
 	int64_t at = INT64_MAX;

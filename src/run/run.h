@@ -9,6 +9,11 @@
  * `log_delay_ms` old, it goes to the file log_dir/log_file_name(job, attempt) and on_log tells how far it has got.
  * Such a log is not repeated in the outcome. The limit on a log's size is kept here, with a mark where it was cut.
  *
+ * Limits: over its memory or its processes the kernel refuses or kills, which is the reason if the job fails then; processor time
+ * of all its processes ends it (`timeout`). A chroot in memory is bounded by the kernel; one on disk is looked at every second or so
+ * and ends its job (`disk`). A log is cut at its limit, and the job ended (`output`) once as much again and 64 MiB were dropped; over its
+ * rate the job waits for its output to be taken. What is collected is counted before it is taken (`output`).
+ *
  * Death of the owner: the spawners notice it (end of their socket) and kill and sweep everything. run_open() on the
  * same folder waits until they have.
  *
@@ -67,6 +72,8 @@ struct run_options {
 int run_open(struct run **out, const struct run_options *o, struct err *e);
 unsigned run_isolations(const struct run *r);
 const char *run_why_not(const struct run *r);
+/* Is the limit of this name (model/limits.h) one that this machine keeps? */
+bool run_keeps(const struct run *r, const char *limit);
 /* true: of an attempt that is over something could not be removed, or killed; nothing more is to be started. An attempt
  * whose processes live is not told to have finished. */
 /* Some attempt is not over, or has not been told to be. */

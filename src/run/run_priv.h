@@ -4,7 +4,7 @@
  *   attempt.c   one attempt's way through prepare → steps → collect → clean
  *   native.c, chroot.c   what differs between the drivers (driver_priv.h)
  *   pump.c      the log      folder.c  a native slot's folder
- *   inputs.c, collect.c, image.c   work done by tasks beside the loop */
+ *   inputs.c, collect.c, image.c, measure.c   work done by tasks beside the loop */
 #ifndef SLIPWAY_RUN_RUN_PRIV_H
 #define SLIPWAY_RUN_RUN_PRIV_H
 
@@ -25,7 +25,7 @@ enum {
 	RUN_ROOM_BYTES = 256 * 1024,
 };
 
-enum run_task { TASK_INPUTS, TASK_COLLECT, TASK_UNPACK, TASKS };
+enum run_task { TASK_INPUTS, TASK_COLLECT, TASK_UNPACK, TASK_MEASURE, TASKS };
 
 /* What an epoll event is about. */
 enum run_source { SOURCE_NATIVE = 1, SOURCE_CHROOT, SOURCE_PIPE, SOURCE_TASK, SOURCE_IMAGE };
@@ -48,7 +48,8 @@ enum halt {
 	HALT_STEP_TIMEOUT,
 	HALT_SILENCE,
 	HALT_CPU,
-	HALT_LOG
+	HALT_LOG,
+	HALT_DISK
 };
 
 struct pump {
@@ -112,6 +113,8 @@ struct run_attempt {
 	int64_t started_ms, step_started_ms, output_ms;
 	int64_t kill_at_ms;  /* when grace is over; 0 */
 	int64_t cpu_look_ms; /* when its processor time is to be looked at */
+	int64_t disk_look_ms,
+		measured_ms; /* the same of its disk; INT64_MAX = not; when that was begun last */
 	struct pump pump;
 	struct cgroup_limits limits;
 	/* The outcome as it grows. */
@@ -191,11 +194,17 @@ void folder_drop(struct run *r, int slot);
 void folder_release(struct folder *f);
 
 /* The tasks (run in a child of a spawner) and their owner's side. */
-spawner_task_fn inputs_task, collect_task, image_task;
+spawner_task_fn inputs_task, collect_task, image_task, measure_task;
 void inputs_begin(struct run_attempt *a);
 void inputs_on_task(struct run_attempt *a);
 void collect_begin(struct run_attempt *a, bool is_wanting_files, bool has_result);
 void collect_on_task(struct run_attempt *a);
+/* A step runs, and its scratch is on disk where nothing bounds it: how large it has become is looked at now and then. */
+void measure_plan(struct run_attempt *a, int64_t now_ms);
+void measure_begin(struct run_attempt *a);
+void measure_on_task(struct run_attempt *a);
+/* The step has ended: what is under way is of no interest. */
+void measure_end(struct run_attempt *a);
 
 /* image.c */
 void image_add_known(struct run *r, const char *list);

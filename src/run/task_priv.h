@@ -3,7 +3,8 @@
  *   inputs    →  'I' struct task_input, name, a descriptor     ←  'n' next please   'x' code, text
  *   collect   ←  'F' struct task_file, name, a descriptor   'R' result.json   'G' glob without match
  *                'x' code, text   'd' done
- *   unpack    ←  'x' code, text   'd' done */
+ *   unpack    ←  'x' code, text   'd' done
+ *   measure   ←  'U' struct task_usage */
 #ifndef SLIPWAY_RUN_TASK_PRIV_H
 #define SLIPWAY_RUN_TASK_PRIV_H
 
@@ -19,6 +20,11 @@ struct task_input {
 struct task_file {
 	char sha256[65];
 	int64_t size_bytes;
+};
+
+struct task_usage {
+	int64_t bytes, inodes;
+	int32_t is_too_deep;
 };
 
 /* 'x' and a reason (enum job_reason) before its text. */

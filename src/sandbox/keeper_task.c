@@ -47,6 +47,16 @@ static void run_task(struct keeper *k, const struct wire_message *m, int root_fd
 	_exit(0);
 }
 
+/* In the child. */
+static int open_place(const struct wire_message *m, const struct keeper_slot *s)
+{
+	char upper[KEEPER_PATH_BYTES + 2];
+	if (!s || !(m->head.flags & WIRE_UPPER))
+		return s ? s->root.fd : -1;
+	snprintf(upper, sizeof upper, "%s/u", s->root.scratch);
+	return s->root.is_open ? open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
 void keeper_task(struct keeper *k, struct wire_message *m)
 {
 	int32_t task;
@@ -64,7 +74,7 @@ void keeper_task(struct keeper *k, struct wire_message *m)
 		/* In a pid namespace's first process getpid() is 1 and so is ours to see. */
 		if (getppid() != parent)
 			_exit(1);
-		run_task(k, m, s ? s->root.fd : -1);
+		run_task(k, m, open_place(m, s));
 	}
 	/* No child: the owner sees its socket end without an answer. */
 	if (pid > 0)

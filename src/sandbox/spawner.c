@@ -317,11 +317,9 @@ int spawner_keep_until(struct spawner *s, int64_t boot_ms, struct err *e)
 	return tell(s, &head, &(struct wire_part){ &boot_ms, sizeof boot_ms }, 1, NULL, 0, e);
 }
 
-int spawner_task(struct spawner *s, int task, int slot, const void *arg, size_t len, const int *fds,
-		 int fds_len, int *sock, struct err *e)
+static int send_task(struct spawner *s, struct wire_head head, int32_t number, const void *arg, size_t len,
+		     const int *fds, int fds_len, int *sock, struct err *e)
 {
-	struct wire_head head = { .kind = WIRE_TASK, .slot = slot };
-	int32_t number = task;
 	int ends[2], all[SPAWNER_FDS_MAX];
 	if (len > SPAWNER_TASK_ARG_MAX || fds_len >= SPAWNER_FDS_MAX)
 		return err_set(e, ERR_TOO_LARGE, "too much for a task");
@@ -337,6 +335,19 @@ int spawner_task(struct spawner *s, int task, int slot, const void *arg, size_t 
 		return -1;
 	*sock = take_fd(&ours);
 	return 0;
+}
+
+int spawner_task(struct spawner *s, int task, int slot, const void *arg, size_t len, const int *fds,
+		 int fds_len, int *sock, struct err *e)
+{
+	struct wire_head head = { .kind = WIRE_TASK, .slot = slot };
+	return send_task(s, head, task, arg, len, fds, fds_len, sock, e);
+}
+
+int spawner_measure(struct spawner *s, int task, int slot, int *sock, struct err *e)
+{
+	struct wire_head head = { .kind = WIRE_TASK, .slot = slot, .flags = WIRE_UPPER };
+	return send_task(s, head, task, NULL, 0, NULL, 0, sock, e);
 }
 
 int spawner_root_open(struct spawner *s, const struct spawner_root *r, struct err *e)

@@ -137,6 +137,9 @@ int spawner_keep_until(struct spawner *s, int64_t boot_ms, struct err *e);
 int spawner_task(struct spawner *s, int task, int slot, const void *arg, size_t len, const int *fds,
 		 int fds_len, int *sock, struct err *e);
 
+/* The same without descriptors, over what was written in the slot's root: `root_fd` of the task is the upper layer. */
+int spawner_measure(struct spawner *s, int task, int slot, int *sock, struct err *e);
+
 int spawner_root_open(struct spawner *s, const struct spawner_root *r, struct err *e);
 int spawner_root_close(struct spawner *s, int slot, struct err *e);
 /* Throw an unpacked image away; not one in use. */

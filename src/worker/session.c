@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "model/job.h"
+#include "model/limits.h"
 #include "model/protocol.h"
 #include "run/run.h"
 #include "text/json.h"
@@ -143,6 +144,18 @@ static void write_list(struct json_writer *jw, const char *key, const char *cons
 	jw_end_array(jw);
 }
 
+static void write_tags(const struct worker_loop *w, struct json_writer *jw)
+{
+	jw_key(jw, "tags");
+	jw_begin_array(jw);
+	for (unsigned i = 0; i < w->options->tags_len; i++)
+		jw_str(jw, w->options->tags[i]);
+	for (int i = 0; w->run && i < LIMITS; i++)
+		if (limit_rows[i].tag && run_keeps(w->run, limit_rows[i].name))
+			jw_str(jw, limit_rows[i].tag);
+	jw_end_array(jw);
+}
+
 static void write_register(const struct worker_loop *w, struct buf *out)
 {
 	char machine[256] = "";
@@ -162,7 +175,7 @@ static void write_register(const struct worker_loop *w, struct buf *out)
 	jw_kstr(&jw, "arch", arch_native());
 	jw_key(&jw, "isolations");
 	write_isolations(w, &jw);
-	write_list(&jw, "tags", w->options->tags, w->options->tags_len);
+	write_tags(w, &jw);
 	write_list(&jw, "demands", w->options->demands, w->options->demands_len);
 	write_list(&jw, "zones", w->options->zones, w->options->zones_len);
 	jw_kint(&jw, "slots", w->options->slots);

@@ -45,6 +45,30 @@ stop_worker() {
 	stop_server
 }
 
+@test "a job that insists on its limits runs only where the machine keeps them" {
+	start_server --slots 0
+	local id
+	id=$(sw submit --strict-limits --limit memory=64M,log=1M --limit pids=50 --tag blue -- true)
+	check_field "$id" '.tags | join(" ")' "blue limit-memory limit-pids"
+	unshare -m true 2>/dev/null || skip "taking the control groups away needs root"
+	unshare -m sh -c 'umount -R /sys/fs/cgroup 2>/dev/null; exec "$0" "$@"' "$SLIPWAY_BIN" worker --name bare --tag blue \
+		--work "$dir/bare" >/dev/null 2>&1 3>&- &
+	worker_pid=$!
+	sw wait "$(sw submit --tag blue --limit memory=64M -- true)"
+	run sw why "$id"
+	[[ $output == *"limit-memory"* ]]
+	stop_worker
+	[ "$(field "$id" .state)" = waiting ]
+	sw doctor --json >"$dir/doctor" || :
+	jq -e '[.checks[] | select(.check == "limit memory" or .check == "limit pids") | .state] | all(. == "ok")' "$dir/doctor" ||
+		skip "this machine keeps no limits of memory and pids"
+	start_worker full --tag blue
+	sw wait "$id"
+	[ "$(sw workers --json | jq -r '.[] | select(.name == "full").tags | join(" ")')" = "blue limit-cpu limit-memory limit-pids" ]
+	stop_worker
+	stop_server
+}
+
 @test "why says who holds a key, and how many of an owner may run" {
 	start_server --slots 4
 	mkfifo "$dir/go"
