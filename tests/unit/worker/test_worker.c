@@ -29,7 +29,8 @@ static void test_register(void **state)
 	assert_int_equal(length(json, "isolations"), 2);
 	/* Its own two, and the limit that this machine keeps of those that some cannot. */
 	assert_int_equal(length(json, "tags"), 3);
-	assert_string_equal(json_string_value(json_array_get(json_object_get(json, "tags"), 2)), "limit-pids");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(json, "tags"), 2)),
+			    "limit-pids");
 	assert_int_equal(number(json, "slots"), 2);
 	assert_true(strlen(json_string_value(json_object_get(json, "session"))) >= 16);
 	json_decref(json);
