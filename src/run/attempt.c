@@ -14,6 +14,8 @@
 #include "run/run_priv.h"
 #include "run/spec_copy_priv.h"
 
+#define DISK_TEXT "%swrote more into its chroot than its limits of disk let it"
+
 enum { CPU_LOOK_MS = 50 }; /* a limit of processor time is kept to about as much, by each processor */
 
 static void set_stuck(struct run_attempt *a, bool is_stuck)
@@ -230,6 +232,12 @@ static void next_step(struct run_attempt *a)
 	collect(a);
 }
 
+static void step_over(struct run_attempt *a)
+{
+	a->step++;
+	next_step(a);
+}
+
 static void after_inputs(struct run_attempt *a)
 {
 	a->step = 0;
@@ -278,8 +286,10 @@ void attempt_on_image(struct run_attempt *a)
 
 void attempt_on_task(struct run_attempt *a)
 {
-	if (a->phase == PHASE_STEP) {
+	if (a->phase == PHASE_STEP || a->phase == PHASE_MEASURE) {
 		measure_on_task(a);
+		if (a->phase == PHASE_MEASURE && a->task < 0)
+			step_over(a);
 	} else if (a->phase == PHASE_INPUTS) {
 		inputs_on_task(a);
 		if (a->task < 0)
@@ -362,8 +372,7 @@ static void judge(struct run_attempt *a, const struct spec_step *step, const str
 			     (long long)a->spec.limits.cpu_ms / 1000,
 			     (long long)a->spec.limits.cpu_ms % 1000);
 	} else if (a->halt == HALT_DISK) {
-		attempt_fail(a, REASON_DISK, "%swrote more into its chroot than its limits of disk let it",
-			     prefix);
+		attempt_fail(a, REASON_DISK, DISK_TEXT, prefix);
 	} else if (a->halt == HALT_LOG) {
 		attempt_fail(a, REASON_OUTPUT, "%swrote on long after its log of %lld bytes was full", prefix,
 			     (long long)a->pump.limit_bytes);
@@ -397,8 +406,22 @@ void attempt_on_ended(struct run_attempt *a, const struct spawner_event *ev)
 		u->memory_peak_bytes = ev->memory_peak_bytes;
 	a->has_result = ev->has_result;
 	judge(a, &a->spec.steps[a->step], ev);
-	a->step++;
-	next_step(a);
+	if (a->is_measured && !a->is_failed && !a->halt) {
+		a->phase = PHASE_MEASURE;
+		measure_begin(a);
+	}
+	if (a->task < 0)
+		step_over(a);
+}
+
+void attempt_over_disk(struct run_attempt *a)
+{
+	if (a->phase == PHASE_STEP) {
+		attempt_halt(a, HALT_DISK);
+		return;
+	}
+	attempt_fail(a, REASON_DISK, DISK_TEXT, "");
+	a->outcome.step = a->spec.steps[a->step].name;
 }
 
 static void send_signal(struct run_attempt *a, int sig)

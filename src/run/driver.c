@@ -6,7 +6,7 @@
 #include "run/run_priv.h"
 
 /* Of a sandbox that asks for no limit: more than any build needs, fewer than a machine has. */
-enum { CHROOT_PIDS = 16384 };
+enum { CHROOT_PIDS = 4096 };
 
 /* What a step gets besides its own variables. Its own go before all but SLIPWAY_*. */
 struct defaults {

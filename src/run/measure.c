@@ -66,8 +66,8 @@ void measure_task(int sock, const void *arg, size_t len, const int *fds, int fds
 void measure_plan(struct run_attempt *a, int64_t now)
 {
 	const struct job_limits *l = &a->spec.limits;
-	bool is_wanted = a->is_root_open && chroot_is_on_disk(a) && (l->disk_bytes || l->inodes);
-	a->disk_look_ms = is_wanted ? now + FIRST_LOOK_MS : INT64_MAX;
+	a->is_measured = a->is_root_open && chroot_is_on_disk(a) && (l->disk_bytes || l->inodes);
+	a->disk_look_ms = a->is_measured ? now + FIRST_LOOK_MS : INT64_MAX;
 }
 
 void measure_begin(struct run_attempt *a)
@@ -82,12 +82,10 @@ void measure_begin(struct run_attempt *a)
 	a->disk_look_ms = a->measured_ms + LOOK_MS;
 }
 
-static void judge(struct run_attempt *a, const struct task_usage *u)
+static bool is_over(const struct job_limits *l, const struct task_usage *u)
 {
-	const struct job_limits *l = &a->spec.limits;
-	if (u->is_too_deep || (l->disk_bytes && u->bytes > l->disk_bytes) ||
-	    (l->inodes && u->inodes > l->inodes))
-		attempt_halt(a, HALT_DISK);
+	return u->is_too_deep || (l->disk_bytes && u->bytes > l->disk_bytes) ||
+	       (l->inodes && u->inodes > l->inodes);
 }
 
 void measure_on_task(struct run_attempt *a)
@@ -105,7 +103,8 @@ void measure_on_task(struct run_attempt *a)
 	if (n != 1 + (long)sizeof u || a->run->room[0] != 'U')
 		return;
 	memcpy(&u, a->run->room + 1, sizeof u);
-	judge(a, &u);
+	if (is_over(&a->spec.limits, &u))
+		attempt_over_disk(a);
 }
 
 void measure_end(struct run_attempt *a)

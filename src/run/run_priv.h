@@ -34,6 +34,7 @@ enum phase {
 	PHASE_IMAGE,   /* waits for its image to be unpacked */
 	PHASE_INPUTS,  /* a task copies its inputs */
 	PHASE_STEP,    /* a step runs */
+	PHASE_MEASURE, /* it has ended; what it wrote on disk is looked at a last time */
 	PHASE_COLLECT, /* a task gathers what it produced */
 	PHASE_DONE,    /* to be reported by the next dispatch */
 };
@@ -113,6 +114,7 @@ struct run_attempt {
 	int64_t started_ms, step_started_ms, output_ms;
 	int64_t kill_at_ms;  /* when grace is over; 0 */
 	int64_t cpu_look_ms; /* when its processor time is to be looked at */
+	bool is_measured;    /* what it writes is */
 	int64_t disk_look_ms,
 		measured_ms; /* the same of its disk; INT64_MAX = not; when that was begun last */
 	struct pump pump;
@@ -161,6 +163,8 @@ void attempt_on_task(struct run_attempt *a);
 void attempt_on_root_failed(struct run_attempt *a, const char *why);
 /* End it: TERM, grace, KILL; HALT_STALE kills at once. */
 void attempt_halt(struct run_attempt *a, enum halt why);
+/* Its chroot on disk has grown over its limits. */
+void attempt_over_disk(struct run_attempt *a);
 /* Act on deadlines that have passed. */
 void attempt_on_time(struct run_attempt *a, int64_t now_ms);
 /* The next one; INT64_MAX = none. */
