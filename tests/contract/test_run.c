@@ -370,6 +370,7 @@ static void test_log_flood(void **state)
 	struct rx *fx = *state;
 	struct spec s = rx_spec(fx, "while :; do head -c 10000000 /dev/zero || exit 0; done");
 	s.limits.log_bytes = 1000;
+	s.timeout_ms = 60000;
 	s.grace_ms = 0;
 	rx_run(fx, &s);
 	rx_assert_outcome(fx, OUTCOME_FAILED, REASON_OUTPUT);
