@@ -277,7 +277,6 @@ static void make_hello(void)
 /* Somebody who means well; ms it took, -1: nothing came of it. */
 static int64_t ask_well(void)
 {
-	CLEAN_REPLY struct client_reply r = CLIENT_REPLY_INIT;
 	int64_t begun_ms = clock_boot_ms();
 	struct session s;
 	char text[64];
