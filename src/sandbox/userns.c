@@ -170,7 +170,9 @@ static int give_by_helper(int fd, const struct userns_range *r, struct err *e)
 
 int userns_give(int dirfd, const char *name, const struct userns_range *r, struct err *e)
 {
-	if (mkdirat(dirfd, name, 0711) < 0 && errno != EEXIST)
+	/* Whatever the mask is: the owner must be able to enter what will be another's. */
+	bool is_new = mkdirat(dirfd, name, 0711) == 0;
+	if (is_new ? fchmodat(dirfd, name, 0711, 0) < 0 : errno != EEXIST)
 		return err_sys(e, "make %s", name);
 	CLEAN_FD int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
