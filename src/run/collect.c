@@ -1,6 +1,9 @@
 /* What an attempt produced. Looked for only when every process of it is dead, so that nothing changes under our hands;
  * still no name is trusted: everything is opened beneath the folder's descriptor, links are never followed, only
- * regular files with one name are taken, and their bytes are hashed from the descriptor that is handed over. */
+ * regular files with one name are taken, and their bytes are hashed from the descriptor that is handed over.
+ *
+ * What matches and cannot be kept (a link, a pipe, a name that may not be used) is left out, and the log says so: a build of hours
+ * is not lost for something odd beside its packages. One that leaves nothing else for a pattern has failed. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +19,7 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/path.h"
+#include "model/name.h"
 #include "run/driver_priv.h"
 #include "run/run_priv.h"
 #include "run/task_priv.h"
@@ -24,6 +28,7 @@ enum {
 	DEFAULT_DEPTH = 64,
 	GLOBS_MAX = 256,
 	DEFAULT_COUNT = 10000,
+	NOTES_MAX = 20, /* of what was left out; the rest is counted */
 };
 #define DEFAULT_BYTES ((int64_t)10 << 30)
 
@@ -39,7 +44,7 @@ struct collector {
 	struct collect_head head;
 	const char *globs[GLOBS_MAX];
 	bool is_matched[GLOBS_MAX];
-	int64_t count, bytes;
+	int64_t count, bytes, noted;
 	struct err err;
 	int reason;
 };
@@ -58,39 +63,69 @@ static int refuse(struct collector *c, int reason, const char *fmt, ...)
 	return err_set(&c->err, ERR_INVALID, "%s", text);
 }
 
-static bool is_wanted(struct collector *c, const char *path)
+static bool is_wanted(const struct collector *c, const char *path)
 {
-	bool is_found = false;
 	for (int i = 0; i < c->head.globs_len; i++)
 		if (path_matches(c->globs[i], path))
-			is_found = c->is_matched[i] = true;
-	return is_found;
+			return true;
+	return false;
+}
+
+static void mark_matched(struct collector *c, const char *path)
+{
+	for (int i = 0; i < c->head.globs_len; i++)
+		c->is_matched[i] |= path_matches(c->globs[i], path);
+}
+
+/* A line of the log. 0, so that it can be returned. */
+static int say(struct collector *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int say(struct collector *c, const char *fmt, ...)
+{
+	va_list ap;
+	char text[PATH_LIMIT_BYTES + 200];
+	if (c->noted++ >= NOTES_MAX)
+		return 0;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	task_send(c->sock, 'N', NULL, 0, text, strlen(text) + 1, -1);
+	return 0;
+}
+
+static int send_file(struct collector *c, int fd, const struct stat *st, const char *path)
+{
+	struct stat after;
+	struct task_file file;
+	memset(&file, 0, sizeof file);
+	if (hash_fd(fd, file.sha256, &file.size_bytes, &c->err) < 0 || fstat(fd, &after) < 0)
+		return refuse(c, REASON_COLLECT, "out/%s could not be read", path);
+	if (file.size_bytes != st->st_size || after.st_size != st->st_size)
+		return refuse(c, REASON_COLLECT, "out/%s changed while it was read", path);
+	c->bytes += file.size_bytes;
+	mark_matched(c, path);
+	if (st->st_mode & (S_ISUID | S_ISGID))
+		say(c, "out/%s is kept without its set-id bits", path);
+	return task_send(c->sock, 'F', &file, sizeof file, path, strlen(path) + 1, fd) < 0
+		       ? refuse(c, REASON_INTERNAL, "nobody listens")
+		       : 0;
 }
 
 static int take_file(struct collector *c, int dir, const char *name, const char *path)
 {
-	struct stat st, after;
-	struct task_file file;
+	struct stat st;
 	CLEAN_FD int fd = fd_open_beneath(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, &c->err);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return refuse(c, REASON_COLLECT, "out/%s could not be opened", path);
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		return refuse(c, REASON_OUTPUT, "out/%s is not a plain file with one name", path);
+		return say(c, "out/%s is not a plain file with one name and was left out", path);
 	if (++c->count > c->head.count_max)
 		return refuse(c, REASON_OUTPUT, "there are more than %lld files to collect",
 			      (long long)c->head.count_max);
 	if (st.st_size > c->head.bytes_max - c->bytes)
 		return refuse(c, REASON_OUTPUT, "the files to collect are over %lld bytes",
 			      (long long)c->head.bytes_max);
-	memset(&file, 0, sizeof file);
-	if (hash_fd(fd, file.sha256, &file.size_bytes, &c->err) < 0 || fstat(fd, &after) < 0)
-		return refuse(c, REASON_COLLECT, "out/%s could not be read", path);
-	if (file.size_bytes != st.st_size || after.st_size != st.st_size)
-		return refuse(c, REASON_COLLECT, "out/%s changed while it was read", path);
-	c->bytes += file.size_bytes;
-	if (task_send(c->sock, 'F', &file, sizeof file, path, strlen(path) + 1, fd) < 0)
-		return refuse(c, REASON_INTERNAL, "nobody listens");
-	return 0;
+	return send_file(c, fd, &st, path);
 }
 
 static int walk(struct collector *c, int dir, const char *prefix, int64_t depth);
@@ -111,10 +146,11 @@ static int visit(struct collector *c, int dir, const char *prefix, const char *n
 	}
 	if (n < (int)sizeof path && !is_wanted(c, path))
 		return 0;
-	if (n >= (int)sizeof path || !path_is_safe_relative(path))
-		return refuse(c, REASON_OUTPUT, "the out folder holds a name that may not be used");
+	/* Such a name is not even shown. */
+	if (n >= (int)sizeof path || !name_is_artifact(path))
+		return say(c, "a file whose name may not be used was left out");
 	if (!S_ISREG(st.st_mode))
-		return refuse(c, REASON_OUTPUT, "out/%s is not a plain file with one name", path);
+		return say(c, "out/%s is not a plain file with one name and was left out", path);
 	return take_file(c, dir, name, path);
 }
 
@@ -188,6 +224,11 @@ void collect_task(int sock, const void *arg, size_t len, const int *fds, int fds
 			return;
 		}
 	}
+	if (c.noted > NOTES_MAX) {
+		int64_t rest = c.noted - NOTES_MAX;
+		c.noted = 0;
+		say(&c, "and %lld more", (long long)rest);
+	}
 	for (int i = 0; i < c.head.globs_len; i++)
 		if (!c.is_matched[i])
 			task_send(sock, 'G', NULL, 0, c.globs[i], strlen(c.globs[i]) + 1, -1);
@@ -257,6 +298,9 @@ static bool take_packet(struct run_attempt *a, char *room, long n, int *fd)
 		return true;
 	case 'R':
 		take_result(a, room + 1, (size_t)n - 1);
+		return true;
+	case 'N':
+		pump_note(a, "%s", room + 1);
 		return true;
 	case 'G':
 		attempt_fail(a, REASON_COLLECT, "nothing in the out folder matches %s", room + 1);

@@ -2,7 +2,7 @@
  *
  *   inputs    →  'I' struct task_input, name, a descriptor     ←  'n' next please   'x' code, text
  *   collect   ←  'F' struct task_file, name, a descriptor   'R' result.json   'G' glob without match
- *                'x' code, text   'd' done
+ *                'N' line for the log   'x' code, text   'd' done
  *   unpack    ←  'x' code, text   'd' done
  *   measure   ←  'U' struct task_usage */
 #ifndef SLIPWAY_RUN_TASK_PRIV_H

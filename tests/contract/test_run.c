@@ -321,20 +321,48 @@ static void test_collect(void **state)
 	assert_int_equal(fx->artifacts_len, 1);
 }
 
+/* Beside what is good; and the log says it. */
+static void test_collect_leaves_out(void **state)
+{
+	static const char *const globs[] = { "**", NULL };
+	struct rx *fx = *state;
+	struct spec s = rx_spec(
+		fx, "cd $SLIPWAY_OUT; echo 1 >good; ln -s good link; mkfifo pipe; echo >\"a\nb\"; "
+		    "echo >id; chmod 4755 id");
+	s.collect = globs;
+	rx_run(fx, &s);
+	rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
+	assert_int_equal(fx->artifacts_len, 2);
+	assert_string_equal(fx->artifacts[0].name, "good");
+	assert_string_equal(fx->artifacts[1].name, "id");
+	rx_assert_log(fx, "[slipway: a file whose name may not be used was left out]\n"
+			  "[slipway: out/id is kept without its set-id bits]\n"
+			  "[slipway: out/link is not a plain file with one name and was left out]\n"
+			  "[slipway: out/pipe is not a plain file with one name and was left out]\n");
+	s = rx_spec(
+		fx,
+		"cd $SLIPWAY_OUT; echo 1 >good; i=0; while [ $i -lt 25 ]; do ln -s x l$i; i=$((i + 1)); done");
+	s.collect = globs;
+	rx_run(fx, &s);
+	rx_assert_outcome(fx, OUTCOME_SUCCEEDED, REASON_NONE);
+	assert_non_null(strstr(fx->log.data, "\n[slipway: and 5 more]\n"));
+}
+
 static void test_collect_refuses(void **state)
 {
 	static const struct {
 		const char *script;
 		enum job_reason reason;
 	} cases[] = {
-		{ "ln -s /etc/passwd $SLIPWAY_OUT/x", REASON_OUTPUT },
+		{ "ln -s /etc/passwd $SLIPWAY_OUT/x", REASON_COLLECT },
 		{ "rm -r out; ln -s /etc out", REASON_OUTPUT },
 		{ "rm -r out; echo >out", REASON_OUTPUT },
-		{ "mkfifo $SLIPWAY_OUT/x", REASON_OUTPUT },
-		{ "echo >f; ln f $SLIPWAY_OUT/x", REASON_OUTPUT },
-		{ "echo >\"$SLIPWAY_OUT/a\nb\"", REASON_OUTPUT },
+		{ "mkfifo $SLIPWAY_OUT/x", REASON_COLLECT },
+		{ "echo >f; ln f $SLIPWAY_OUT/x", REASON_COLLECT },
+		{ "echo >\"$SLIPWAY_OUT/a\nb\"", REASON_COLLECT },
 		{ "echo 1 >out/1; echo 2 >out/2; echo 3 >out/3; echo 4 >out/4", REASON_OUTPUT },
 		{ "head -c 2000 /dev/zero >out/big", REASON_OUTPUT },
+		{ "echo >\"$SLIPWAY_OUT/a$(printf '\\377')\"", REASON_COLLECT },
 		/* What is behind a link isn't looked at: nothing matches. */
 		{ "mkdir d; echo >d/x; ln -s ../d out/d", REASON_COLLECT },
 	};
@@ -1076,12 +1104,12 @@ static int open_disk_only(void **state)
 		COMMON(test_ended_is_told_when_all_are_dead), COMMON(test_stale_is_not_reported),       \
 		COMMON(test_exec_failures), COMMON(test_environment_is_exact),                          \
 		COMMON(test_nothing_is_inherited), COMMON(test_inputs), COMMON(test_collect),           \
-		COMMON(test_collect_refuses), COMMON(test_result), COMMON(test_cpu_limit),              \
-		COMMON(test_log_flood), COMMON(test_log_rate), COMMON(test_collect_depth),              \
-		COMMON(test_steps), COMMON(test_limits), COMMON(test_each_starts_clean),                \
-		COMMON(test_each_starts_clean_later_too), COMMON(test_long_arguments),                  \
-		COMMON(test_many_at_once), COMMON(test_usage_is_told), COMMON(test_watchdog),           \
-		COMMON(test_owner_killed), COMMON(test_aborted_leave_nothing)
+		COMMON(test_collect_refuses), COMMON(test_collect_leaves_out), COMMON(test_result),     \
+		COMMON(test_cpu_limit), COMMON(test_log_flood), COMMON(test_log_rate),                  \
+		COMMON(test_collect_depth), COMMON(test_steps), COMMON(test_limits),                    \
+		COMMON(test_each_starts_clean), COMMON(test_each_starts_clean_later_too),               \
+		COMMON(test_long_arguments), COMMON(test_many_at_once), COMMON(test_usage_is_told),     \
+		COMMON(test_watchdog), COMMON(test_owner_killed), COMMON(test_aborted_leave_nothing)
 
 #define CHROOT_TESTS                                                                                        \
 	cmocka_unit_test(test_chroot_confined), cmocka_unit_test(test_chroot_masks),                        \
