@@ -32,6 +32,9 @@ bench: build/slipway
 soak: setup
 	@tools/soak $(SEED)
 
+hostile: setup
+	@tools/hostile
+
 install: build/slipway
 	DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild
 
@@ -40,4 +43,4 @@ clean:
 
 FORCE:
 
-.PHONY: all setup demo check lint format bench soak install clean FORCE
+.PHONY: all setup demo check lint format bench soak hostile install clean FORCE

@@ -294,8 +294,8 @@ static bool differ(const struct inventory *a, const struct inventory *b, struct 
 	return is_different;
 }
 
-void inventory_assert_same(const struct inventory *before, const char *work_dir, const char *group,
-			   bool is_reaping)
+bool inventory_is_same(const struct inventory *before, const char *work_dir, const char *group,
+		       bool is_reaping, struct buf *difference)
 {
 	CLEAN_INVENTORY struct inventory now = INVENTORY_INIT;
 	int64_t until = clock_boot_ms() + SETTLE_MS;
@@ -304,12 +304,19 @@ void inventory_assert_same(const struct inventory *before, const char *work_dir,
 			continue;
 		inventory_take(&now, work_dir, group);
 		if (!differ(before, &now, NULL))
-			return;
+			return true;
 		if (clock_boot_ms() > until)
 			break;
 		poll(NULL, 0, 10);
 	}
+	differ(before, &now, difference);
+	return false;
+}
+
+void inventory_assert_same(const struct inventory *before, const char *work_dir, const char *group,
+			   bool is_reaping)
+{
 	CLEAN_BUF struct buf text = BUF_INIT;
-	differ(before, &now, &text);
-	fail_msg("not as it was:\n%s", text.data);
+	if (!inventory_is_same(before, work_dir, group, is_reaping, &text))
+		fail_msg("not as it was:\n%s", text.data);
 }

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buf;
+
 struct inventory {
 	char **lines;
 	size_t len, cap;
@@ -33,7 +35,10 @@ void inventory_take(struct inventory *v, const char *work_dir, const char *group
 void inventory_release(struct inventory *v);
 size_t inventory_count(const struct inventory *v, const char *sort);
 /* The present is as `before`, in a few seconds at the latest: what is on its way out may take its time. `is_reaping`: no child
- * of this process is another's to wait for. Fails the test, with the difference. */
+ * of this process is another's to wait for. */
+bool inventory_is_same(const struct inventory *before, const char *work_dir, const char *group,
+		       bool is_reaping, struct buf *difference);
+/* Fails the test, with the difference. */
 void inventory_assert_same(const struct inventory *before, const char *work_dir, const char *group,
 			   bool is_reaping);
 

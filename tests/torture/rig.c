@@ -175,7 +175,7 @@ static pid_t spawn(struct rig *r, const char *const *argv, int out)
 {
 	const char *bin = getenv("SLIPWAY_BIN");
 	char err_path[100];
-	char *plain[40], enter[80];
+	char *plain[40], enter[80], uid[32], gid[32];
 	posix_spawn_file_actions_t files;
 	pid_t pid = 0;
 	size_t n = 0;
@@ -183,19 +183,28 @@ static pid_t spawn(struct rig *r, const char *const *argv, int out)
 	if (!bin)
 		tap_die("SLIPWAY_BIN is not set");
 	snprintf(err_path, sizeof(err_path), "%s/err", r->dir);
-	size_t at = r->netns[0] ? 2 : 0;
+	size_t at = 0;
 
+	/* These become the program itself: the pid is the same. */
+	if (r->netns[0]) {
+		snprintf(enter, sizeof(enter), "--net=%s", r->netns);
+		plain[at++] = (char *)(uintptr_t) "nsenter";
+		plain[at++] = enter;
+	}
+	if (r->uid) {
+		snprintf(uid, sizeof(uid), "--reuid=%u", (unsigned)r->uid);
+		snprintf(gid, sizeof(gid), "--regid=%u", (unsigned)r->uid);
+		plain[at++] = (char *)(uintptr_t) "setpriv";
+		plain[at++] = uid;
+		plain[at++] = gid;
+		plain[at++] = (char *)(uintptr_t) "--clear-groups";
+	}
 	while (argv[n] && n + at < ARRAY_LEN(plain) - 1)
 		n++;
 	memcpy(plain + at, argv, n * sizeof(*argv));
 	plain[at + n] = NULL;
-	/* It becomes the program itself: the pid is the same. */
-	if (at) {
-		snprintf(enter, sizeof(enter), "--net=%s", r->netns);
-		plain[0] = (char *)(uintptr_t) "nsenter";
-		plain[1] = enter;
-		plain[2] = (char *)(uintptr_t)bin;
-	}
+	if (at)
+		plain[at] = (char *)(uintptr_t)bin;
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err_path, O_WRONLY | O_CREAT | O_APPEND,
 					 0644);

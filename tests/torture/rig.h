@@ -14,6 +14,7 @@ struct err;
 struct rig {
 	char dir[64], data[80], address[120], ledger[96];
 	char netns[64]; /* the file of the network namespace its processes live in; "" = ours */
+	uid_t uid;	/* whose its processes are; 0 = ours */
 	pid_t serve;	/* 0: not running */
 	int ready;	/* where it says that it is, until it has */
 	int64_t launched_ms;

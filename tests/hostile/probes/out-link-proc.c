@@ -1,0 +1,20 @@
+#include <unistd.h>
+
+#include "probe.h"
+
+const struct probe probe = {
+	.class = LIE,
+	.tries = "leaves a link to what /proc has of the collector",
+	.must = "left out, and the log says so",
+	.log = "out/link",
+	.artifacts = "good",
+	.is_collecting = true,
+	.as = AS_ROOT,
+};
+
+void probe_run(void)
+{
+	write_file(out_path("good"), "good", 4);
+	if (symlink("/proc/self/root/etc/shadow", out_path("link")) < 0)
+		untried("symlink");
+}

@@ -1,0 +1,20 @@
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "probe.h"
+
+const struct probe probe = {
+	.class = ESCAPE,
+	.tries = "pastes into a console (TIOCLINUX)",
+	.must = "refused before the kernel looks at it",
+	.is_controlled = true,
+};
+
+void probe_run(void)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY);
+	if (fd < 0)
+		untried("no terminal");
+	refused("TIOCLINUX", ioctl(fd, TIOCLINUX, "\3"));
+}
