@@ -13,7 +13,7 @@
 
 enum { STATUS_BROKEN = 99, STATUS_UNTRIED = 98 };
 
-static void say(const char *verdict, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0))) say(const char *verdict, const char *fmt, va_list ap)
 {
 	fputs(verdict, stdout);
 	vprintf(fmt, ap);

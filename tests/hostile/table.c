@@ -19,7 +19,7 @@ static const char *const sections[][2] = {
 static const char intro[] =
 	"# What hostile jobs were made to try\n"
 	"\n"
-	"Made by `make hostile` on a machine of its own; `make check` runs most of it. Each row is a small program in\n"
+	"Made by `make hostile`; `make check` runs most of it. Each row is a small program in\n"
 	"`tests/hostile/probes/`, run as a job in a chroot, as the build's user and (where it makes a difference) as root of the\n"
 	"sandbox, beside a job that must notice nothing of it, by a worker that is root on its machine and by one that is an\n"
 	"ordinary user with subordinate ids. What it means and what is not promised is in [SECURITY.md](../SECURITY.md).\n"
