@@ -90,7 +90,7 @@ static int start_step(struct run_attempt *a, const struct spec_step *step, int o
 		.cgroup_fd = -1,
 		/* The namespace's root may not place anybody in a group of the host, but a descriptor opened by
 		 * us carries our right. */
-		.procs_fds = { c->v2_procs, c->procs[0], c->procs[1] },
+		.procs_fds = { c->v2_procs, c->procs[0], c->procs[1], c->procs[2] },
 		.files = l->files,
 		.cpu_s = (l->cpu_ms + 999) / 1000,
 		.file_bytes = chroot_is_on_disk(a) ? l->disk_bytes : 0,

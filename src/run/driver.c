@@ -89,10 +89,11 @@ int driver_limits(struct run_attempt *a, struct err *e)
 {
 	const struct job_limits *l = &a->spec.limits;
 	struct cgroup *c = &a->run->cgroup;
-	struct cgroup_wish wish = { l->memory_bytes, l->pids, l->cpu_ms > 0 };
-	if (!wish.pids && a->spec.isolation != ISOLATION_NONE && c->is_pids)
+	bool is_chroot = a->spec.isolation != ISOLATION_NONE;
+	struct cgroup_wish wish = { l->memory_bytes, l->pids, l->cpu_ms > 0, is_chroot };
+	if (!wish.pids && is_chroot && c->is_pids)
 		wish.pids = CHROOT_PIDS;
-	if (a->limits.is_used || (!wish.memory_bytes && !wish.pids && !wish.is_cpu))
+	if (a->limits.is_used || (!wish.memory_bytes && !wish.pids && !wish.is_cpu && !wish.is_share))
 		return 0;
 	if (l->memory_bytes && !c->is_memory)
 		pump_note(a, "this machine cannot keep the limit of %lld bytes of memory",

@@ -31,7 +31,7 @@ static int start_step(struct run_attempt *a, const struct spec_step *step, int o
 		.envp = driver_environment(a, step, a->run->folders[a->slot].path),
 		.out_fd = out_fd,
 		.cgroup_fd = a->limits.dir_fd,
-		.procs_fds = { a->limits.procs[0], a->limits.procs[1], -1 },
+		.procs_fds = { a->limits.procs[0], a->limits.procs[1], a->limits.procs[2], -1 },
 		.files = l->files,
 		.cpu_s = (l->cpu_ms + 999) / 1000,
 		.file_bytes = l->disk_bytes,

@@ -92,11 +92,13 @@ static void make_home(char dir[PATH_MAX], const char *tag)
 	memcpy(dir, home, (size_t)n + 1);
 }
 
+enum { V1_SHARES = 1024 }; /* what every group has unless told otherwise */
+
 /* Controllers reach our groups only if our own group passes them on, which v2 refuses while it has processes
  * itself (but for the root). A service with Delegate= may move itself into a leaf to allow it. */
 static void pass_on_controllers(const char *own)
 {
-	static const char *const want[] = { "+memory", "+pids" };
+	static const char *const want[] = { "+memory", "+pids", "+cpu" };
 	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
 		if (write_in(own, "cgroup.subtree_control", want[i]) == 0 || errno != EBUSY)
 			continue;
@@ -136,6 +138,7 @@ static void open_v2(struct cgroup *c, const char *tag)
 			  write_text(home, "cgroup.subtree_control", "+memory") == 0;
 	c->is_v2_pids = has_word(text.data, "pids") &&
 			write_text(home, "cgroup.subtree_control", "+pids") == 0;
+	c->is_v2_cpu = has_word(text.data, "cpu") && write_text(home, "cgroup.subtree_control", "+cpu") == 0;
 }
 
 void cgroup_open(struct cgroup *c, const char *tag)
@@ -148,20 +151,27 @@ void cgroup_open(struct cgroup *c, const char *tag)
 		memset(c, 0, sizeof *c);
 }
 
+static void open_v1_home(const char *mounts, const char *own, const char *tag, const char *controller,
+			 char home[PATH_MAX])
+{
+	if (find_own(mounts, own, controller, home))
+		make_home(home, tag);
+	else
+		home[0] = '\0';
+}
+
 void cgroup_open_from(struct cgroup *c, const char *tag, const char *mounts, const char *own)
 {
 	memset(c, 0, sizeof *c);
 	if (find_own(mounts, own, "", c->v2))
 		open_v2(c, tag);
-	if (!c->is_v2_memory && find_own(mounts, own, "memory", c->memory))
-		make_home(c->memory, tag);
-	else
-		c->memory[0] = '\0';
-	if (!c->is_v2_pids && find_own(mounts, own, "pids", c->pids))
-		make_home(c->pids, tag);
-	else
-		c->pids[0] = '\0';
-	bool is_v1 = *c->memory || *c->pids;
+	if (!c->is_v2_memory)
+		open_v1_home(mounts, own, tag, "memory", c->memory);
+	if (!c->is_v2_pids)
+		open_v1_home(mounts, own, tag, "pids", c->pids);
+	if (!c->is_v2_cpu)
+		open_v1_home(mounts, own, tag, "cpu", c->cpu);
+	bool is_v1 = *c->memory || *c->pids || *c->cpu;
 	c->mode = *c->v2 ? is_v1 ? CGROUP_HYBRID : CGROUP_V2 : is_v1 ? CGROUP_V1 : CGROUP_NONE;
 	c->is_memory = c->is_v2_memory || *c->memory;
 	c->is_pids = c->is_v2_pids || *c->pids;
@@ -236,7 +246,8 @@ int cgroup_limits_open(struct cgroup *c, const struct cgroup_wish *w, struct cgr
 	out->is_used = true;
 	snprintf(name, sizeof name, "a%lld", (long long)out->serial);
 	int failed = 0;
-	if ((w->memory_bytes && c->is_v2_memory) || (w->pids && c->is_v2_pids) || (w->is_cpu && c->is_cpu))
+	if ((w->memory_bytes && c->is_v2_memory) || (w->pids && c->is_v2_pids) || (w->is_cpu && c->is_cpu) ||
+	    (w->is_share && c->is_v2_cpu))
 		failed = open_v2_limits(c, name, w->memory_bytes, w->pids, &out->dir_fd, e);
 	if (!failed && out->dir_fd >= 0)
 		out->v2_procs = openat(out->dir_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
@@ -245,6 +256,8 @@ int cgroup_limits_open(struct cgroup *c, const struct cgroup_wish *w, struct cgr
 				 e);
 	if (!failed && w->pids && *c->pids)
 		failed = open_v1(c->pids, name, "pids.max", w->pids, &out->procs[1], e);
+	if (!failed && w->is_share && *c->cpu)
+		failed = open_v1(c->cpu, name, "cpu.shares", V1_SHARES, &out->procs[2], e);
 	if (failed)
 		cgroup_limits_close(c, out);
 	return failed;
@@ -339,8 +352,8 @@ void cgroup_limits_close(struct cgroup *c, struct cgroup_limits *l)
 			close(l->v2_procs);
 		remove_group(c->v2, name);
 	}
-	const char *const homes[2] = { c->memory, c->pids };
-	for (int i = 0; i < 2; i++)
+	const char *const homes[CGROUP_V1_MAX] = { c->memory, c->pids, c->cpu };
+	for (int i = 0; i < CGROUP_V1_MAX; i++)
 		if (l->procs[i] >= 0) {
 			close(l->procs[i]);
 			remove_group(homes[i], name);
@@ -366,4 +379,5 @@ void cgroup_sweep(struct cgroup *c)
 	sweep_home(c->v2);
 	sweep_home(c->memory);
 	sweep_home(c->pids);
+	sweep_home(c->cpu);
 }

@@ -6,6 +6,8 @@
  *             than starting the job. Needs cgroup.kill (Linux 5.14). Without it trees are killed by reaping.
  *   limits    memory and number of processes, only for an attempt that asks: a group of its own, in v2 if its
  *             controllers can be had there, else in v1.
+ *   shares    each group has as much of the processors as any other, so that thousands of processes of one attempt do not
+ *             keep its neighbours, or those who are to kill them, from running. In v1 for an attempt that asks.
  *
  * All groups of one work folder lie in groups named after it, so that cgroup_sweep() finds what a killed worker
  * left. The worker makes them; spawners get descriptors. One thread. */
@@ -26,29 +28,34 @@ struct cgroup {
 	char v2[PATH_MAX];
 	char memory[PATH_MAX];	       /* v1 */
 	char pids[PATH_MAX];	       /* v1 */
+	char cpu[PATH_MAX];	       /* v1 */
 	bool is_killing;	       /* v2 groups with cgroup.kill can be made */
 	bool is_memory, is_pids;       /* such a limit can be kept here */
 	bool is_cpu;		       /* processor time can be counted: v2, with or without a controller */
 	bool is_v2_memory, is_v2_pids; /* … by v2 */
+	bool is_v2_cpu;		       /* v2 shares out the processors */
 	int64_t serial;
 };
+
+enum { CGROUP_V1_MAX = 3 };
 
 struct cgroup_wish {
 	int64_t memory_bytes, pids; /* 0 = no limit */
 	bool is_cpu;		    /* processor time is to be counted */
+	bool is_share; /* the processors are to be shared with others as one, however many it is */
 };
 
 /* A group with limits for one attempt. */
 struct cgroup_limits {
 	bool is_used;
 	int64_t serial;
-	int dir_fd;   /* v2 group to be born in; -1 */
-	int v2_procs; /* its cgroup.procs, for those who may not be born in it; -1 */
-	int procs[2]; /* v1 cgroup.procs to be written to; -1 */
+	int dir_fd;		  /* v2 group to be born in; -1 */
+	int v2_procs;		  /* its cgroup.procs, for those who may not be born in it; -1 */
+	int procs[CGROUP_V1_MAX]; /* v1 cgroup.procs to be written to: memory, pids, cpu; -1 */
 };
-#define CGROUP_LIMITS_INIT                                        \
-	{                                                         \
-		.dir_fd = -1, .v2_procs = -1, .procs = { -1, -1 } \
+#define CGROUP_LIMITS_INIT                                            \
+	{                                                             \
+		.dir_fd = -1, .v2_procs = -1, .procs = { -1, -1, -1 } \
 	}
 
 /* Find out what there is and make the folders for `tag` (unique to a work folder). Never fails: what does not

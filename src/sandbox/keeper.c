@@ -83,7 +83,8 @@ struct keeper_slot *keeper_slot_get(struct keeper *k, int number)
 	if (!s)
 		return NULL;
 	s->number = number;
-	s->out_fd = s->cwd_fd = s->group_fd = s->events_fd = s->procs[0] = s->procs[1] = s->procs[2] = -1;
+	s->out_fd = s->cwd_fd = s->group_fd = s->events_fd = s->procs[0] = s->procs[1] = s->procs[2] =
+		s->procs[3] = -1;
 	s->own_group_fd = s->own_events_fd = s->root.fd = s->spent.fd = s->ready.root.fd = -1;
 	if (number >= k->slots_end)
 		k->slots_end = number + 1;

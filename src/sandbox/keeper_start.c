@@ -53,7 +53,7 @@ static int take_request(struct keeper_slot *s, struct request *r, struct wire_me
 	int at = 0;
 	*r = (struct request){ NULL, NULL };
 	s->flags = m->head.flags;
-	s->out_fd = s->own_group_fd = s->procs[0] = s->procs[1] = s->procs[2] = -1;
+	s->out_fd = s->own_group_fd = s->procs[0] = s->procs[1] = s->procs[2] = s->procs[3] = -1;
 	if (m->len < sizeof s->fixed || !m->fds_len)
 		return EBADMSG;
 	memcpy(&s->fixed, m->body, sizeof s->fixed);
@@ -63,6 +63,7 @@ static int take_request(struct keeper_slot *s, struct request *r, struct wire_me
 	s->procs[0] = take(m, &at, WIRE_HAS_PROCS0);
 	s->procs[1] = take(m, &at, WIRE_HAS_PROCS1);
 	s->procs[2] = take(m, &at, WIRE_HAS_PROCS2);
+	s->procs[3] = take(m, &at, WIRE_HAS_PROCS3);
 	CLEAN_FD int strings_fd = take(m, &at, WIRE_STRINGS_IN_FD);
 	return read_strings(r, &s->fixed, m, strings_fd);
 }
@@ -190,6 +191,7 @@ static void close_groups(struct keeper_slot *s)
 	close_fd(&s->procs[0]);
 	close_fd(&s->procs[1]);
 	close_fd(&s->procs[2]);
+	close_fd(&s->procs[3]);
 }
 
 /* Ours goes last: the end of the pipe and the event reach the owner in one. */

@@ -287,7 +287,8 @@ int spawner_start(struct spawner *s, const struct spawner_start *p, struct err *
 		      { p->cgroup_fd, WIRE_HAS_CGROUP },
 		      { p->procs_fds[0], WIRE_HAS_PROCS0 },
 		      { p->procs_fds[1], WIRE_HAS_PROCS1 },
-		      { p->procs_fds[2], WIRE_HAS_PROCS2 } };
+		      { p->procs_fds[2], WIRE_HAS_PROCS2 },
+		      { p->procs_fds[3], WIRE_HAS_PROCS3 } };
 	for (size_t i = 0; i < ARRAY_LEN(extra); i++)
 		if (extra[i].fd >= 0) {
 			fds[n++] = extra[i].fd;

@@ -33,7 +33,7 @@ struct spawner;
 enum {
 	SPAWNER_SLOTS_MAX = 256,
 	SPAWNER_FDS_MAX = 8,
-	SPAWNER_GROUPS_MAX = 3, /* a start may enter: v2, and v1 of two controllers */
+	SPAWNER_GROUPS_MAX = 4, /* a start may enter: v2, and v1 of three controllers */
 	SPAWNER_TASK_ARG_MAX = 32 * 1024,
 	SPAWNER_PLAN_MAX = 4 << 20, /* bytes of argv and environment */
 	SPAWNER_BUILD_UID = 1000,   /* the ordinary user inside sandboxes */

@@ -35,6 +35,7 @@ enum {
 	WIRE_ROOT_USER = 32,
 	WIRE_NET_NONE = 64,
 	WIRE_HAS_PROCS2 = 128,
+	WIRE_HAS_PROCS3 = 512,
 	WIRE_UPPER = 256, /* of a task: over what the slot's root has written, not the root */
 };
 

@@ -116,7 +116,8 @@ static void test_v2_alone(void **state)
 	add_v2(t, "system.slice/slipway.service", "cpu memory pids\n");
 	find(t);
 	assert_int_equal(t->c.mode, CGROUP_V2);
-	assert_true(t->c.is_killing && t->c.is_memory && t->c.is_pids);
+	assert_true(t->c.is_killing && t->c.is_memory && t->c.is_pids && t->c.is_v2_cpu);
+	assert_home(t, t->c.cpu, NULL);
 	assert_home(t, t->c.v2, "v2/system.slice/slipway.service/slipway-x");
 	assert_home(t, t->c.memory, NULL);
 	assert_home(t, t->c.pids, NULL);
@@ -137,8 +138,10 @@ static void test_v1_alone(void **state)
 	struct tree *t = *state;
 	add_v1(t, "memory", "user.slice");
 	add_v1(t, "pids", "user.slice");
+	add_v1(t, "cpu", "user.slice");
 	find(t);
 	assert_int_equal(t->c.mode, CGROUP_V1);
+	assert_home(t, t->c.cpu, "cpu/user.slice/slipway-x");
 	assert_true(t->c.is_memory && t->c.is_pids);
 	assert_false(t->c.is_killing);
 	assert_home(t, t->c.memory, "memory/user.slice/slipway-x");

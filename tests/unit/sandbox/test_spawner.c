@@ -85,7 +85,7 @@ static void start(struct fx *fx, uint32_t id, int slot, const char *script)
 				   .envp = envp,
 				   .out_fd = fx->pipe[1],
 				   .cgroup_fd = -1,
-				   .procs_fds = { -1, -1, -1 } };
+				   .procs_fds = { -1, -1, -1, -1 } };
 	assert_int_equal(spawner_slot(fx->spawner, slot, fx->cwd, -1, &fx->err), 0);
 	assert_int_equal(spawner_start(fx->spawner, &s, &fx->err), 0);
 }
@@ -179,7 +179,7 @@ static void test_large_plans(void **state)
 				   .envp = envp,
 				   .out_fd = fx->pipe[1],
 				   .cgroup_fd = -1,
-				   .procs_fds = { -1, -1, -1 } };
+				   .procs_fds = { -1, -1, -1, -1 } };
 	assert_int_equal(spawner_slot(fx->spawner, 0, fx->cwd, -1, &fx->err), 0);
 	assert_int_equal(spawner_start(fx->spawner, &s, &fx->err), 0);
 	assert_int_equal(next_event(fx).status, 0);
