@@ -268,8 +268,13 @@ static void kill_process(struct machine *m)
 	}
 }
 
+static void end_blows(struct machine *list, int n, bool is_all);
+
+/* A server's start is waited for, and it waits for its database: what is the matter with that is over first. */
 static void start_again(struct machine *m)
 {
+	if (is_server(m))
+		end_blows(databases, DATABASES, true);
 	if (is_database(m))
 		cluster_do("again");
 	else if (is_server(m))
