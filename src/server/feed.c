@@ -269,16 +269,22 @@ static int note_collecting(struct beat *b, struct tx *tx, struct err *e)
 	return 0;
 }
 
+/* What is given but not heard of yet may still be on its way, over a line that is slow or half open: to take it back then would be to
+ * have it run twice. The worker that gives a call up says what it holds, and what is missing is taken back at once; it gives up after
+ * its wait of 30 s at most and 30 s more. This is for one that never does. */
+enum { UNHEARD_MS = 90 * 1000 };
+
 /* What the worker does not know of, though it had time to hear of it, is lost. */
 static int reclaim_unknown(struct ask *a, struct beat *b, struct tx *tx, struct err *e)
 {
 	for (size_t i = 0; i < b->held_len; i++) {
 		const struct job *j = &b->held[i];
+		bool was_named = hub_was_named(a->server, j->id, j->attempt);
+		int64_t time_ms = was_named ? server_beat_ms(a->server) : UNHEARD_MS;
 		if (is_among(b->running, b->running_len, j->id, j->attempt) ||
 		    is_among(b->collecting, b->collecting_len, j->id, j->attempt) ||
-		    tx_now_ms(tx) - j->started_ms <= server_beat_ms(a->server))
+		    tx_now_ms(tx) - j->started_ms <= time_ms)
 			continue;
-		bool was_named = hub_was_named(a->server, j->id, j->attempt);
 		struct job_end end = {
 			.job = j->id,
 			.attempt = j->attempt,
