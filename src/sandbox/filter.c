@@ -37,7 +37,7 @@ static const scmp_datum_t personalities[] = {
 /* Of those up to AF_NETLINK, the ones that builds have no use for; above it they have none for any. */
 static const scmp_datum_t families_denied[] = { 0, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15 };
 
-/* Nobody could be told the truth of it: where clone's flags stand differs. */
+/* Which argument of clone holds its flags: there the first two are swapped. */
 #ifdef __s390x__
 #define CLONE_FLAGS SCMP_A1
 #else
