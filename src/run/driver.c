@@ -93,6 +93,8 @@ int driver_limits(struct run_attempt *a, struct err *e)
 	struct cgroup_wish wish = { l->memory_bytes, l->pids, l->cpu_ms > 0, is_chroot };
 	if (!wish.pids && is_chroot && c->is_pids)
 		wish.pids = CHROOT_PIDS;
+	/* A native job without limits starts at the cost of its process: it gets no group for this alone. */
+	wish.is_share |= wish.memory_bytes || wish.pids || wish.is_cpu;
 	if (a->limits.is_used || (!wish.memory_bytes && !wish.pids && !wish.is_cpu && !wish.is_share))
 		return 0;
 	if (l->memory_bytes && !c->is_memory)
